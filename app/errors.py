@@ -1,0 +1,82 @@
+"""Every error Signpost raises on purpose, and what each one means to a caller.
+
+    SignpostError
+    ├── RequestError              the caller's message is at fault        → 4xx + OperationOutcome
+    │   ├── InvalidRequest        not JSON, not CDS Hooks, not FHIR       → 400
+    │   ├── UnprocessableRequest  valid CDS Hooks, breaks a CRD rule      → 422
+    │   ├── PrefetchMissing       nothing to decide on, and no way to ask → 412
+    │   ├── PayloadTooLarge       body over the configured size           → 413
+    │   └── UnknownService        no such CDS service                     → 404
+    ├── EhrError                  the EHR's FHIR server did not deliver   → the answer says `indeterminate`
+    ├── RulebookError             rule files that must not go live        → the running rulebook stays
+    ├── LedgerError               the answer could not be written down    → 503, the answer is not sent
+    └── SettingsError             the service cannot start like this      → exit 2 with the remedy
+
+`app.web` is the only place that turns one of these into an HTTP status.
+"""
+
+from __future__ import annotations
+
+
+class SignpostError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class RequestError(SignpostError):
+    """The caller's message is at fault. `element` is a FHIRPath-like path into the body, `code` an issue-type code."""
+
+    status = 400
+
+    def __init__(self, message: str, *, element: str | None = None, code: str = "invalid") -> None:
+        super().__init__(message)
+        self.message = message
+        self.element = element
+        self.code = code
+
+
+class InvalidRequest(RequestError):
+    """Not parsable, or fails core FHIR or CDS Hooks rules (CRD hook-13)."""
+
+
+class UnprocessableRequest(RequestError):
+    """Valid FHIR and CDS Hooks, but breaks a rule of CRD (CRD hook-13)."""
+
+    status = 422
+
+
+class PrefetchMissing(RequestError):
+    """Prefetch lacks what is needed and the call gives no way to query for it (CDS Hooks, "412 Precondition Failed")."""
+
+    status = 412
+
+
+class PayloadTooLarge(RequestError):
+    """The body exceeds the configured limit."""
+
+    status = 413
+
+
+class UnknownService(RequestError):
+    """No CDS service of that id."""
+
+    status = 404
+
+
+class EhrError(SignpostError):
+    """The EHR's FHIR server could not be read. `reason` is fit for a clinician and holds no PHI and no token."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RulebookError(SignpostError):
+    """Rule files that must not go live."""
+
+
+class LedgerError(SignpostError):
+    """The ledger could not be written or read."""
+
+
+class SettingsError(SignpostError):
+    """The service cannot start with these settings; the message says what to change."""
