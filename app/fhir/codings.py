@@ -74,9 +74,7 @@ def _loose(url: str) -> str:
     return re.sub(r"^https?://(www\.)?", "", url.strip().lower()).rstrip("/")
 
 
-_SYSTEMS = {_loose(url): url for url in _SHORT_NAMES} | {
-    _loose(url): target for url, target in _ALIASES.items()
-}
+_SYSTEMS = {_loose(url): url for url in _SHORT_NAMES} | {_loose(url): target for url, target in _ALIASES.items()}
 _SNOMED_EDITION = _loose(SNOMED) + "/"
 
 

@@ -69,7 +69,7 @@ def is_valid(text: Any) -> bool:
 def period_contains(period: Any, day: date) -> bool | None:
     """Whether `day` lies in a FHIR Period; both ends belong to it, a missing end is open.
 
-    None where that cannot be said: no Period, neither end given, the end that decides unreadable, ends crossed.
+    None where that cannot be said: no Period, neither end given, a deciding end unreadable, ends crossed.
     """
     if not isinstance(period, dict):
         return None

@@ -27,7 +27,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode(data: bytes) -> Any:
-    """The JSON value in `data`: fractions and exponents as Decimals with their digits kept (`1.10` stays `1.10`).
+    """The JSON value in `data`: fractions and exponents as Decimals, every digit kept (`1.10`, not 1.1).
 
     Raises InvalidRequest, which says where the text went wrong if that is known and never quotes it.
     A member that stands twice keeps its last value.

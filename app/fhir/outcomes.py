@@ -27,9 +27,7 @@ def operation_outcome(*issues: dict[str, Any]) -> dict[str, Any]:
 
 def from_error(error: RequestError) -> dict[str, Any]:
     """What the caller is told about an error of theirs."""
-    return operation_outcome(
-        issue("error", error.code, error.message, [error.element] if error.element else [])
-    )
+    return operation_outcome(issue("error", error.code, error.message, [error.element] if error.element else []))
 
 
 def issues_of(resource: Any) -> Iterator[dict[str, Any]]:

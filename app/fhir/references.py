@@ -49,7 +49,7 @@ def parse(reference: Any) -> Reference | None:
 
 
 def local_key(reference: Any) -> str | None:
-    """`Type/id` of what a reference (element, text or Reference) points to, whatever its server or version."""
+    """`Type/id` of what a reference (element, text, Reference) points to, whatever its server or version."""
     found = reference if isinstance(reference, Reference) else parse(reference)
     if found is None or found.kind not in ("relative", "absolute") or not (found.type and found.id):
         return None
@@ -121,6 +121,4 @@ def _parse_identifier(identifier: Any, stated: str | None) -> Reference | None:
     system, value = identifier.get("system"), identifier.get("value")
     if not isinstance(value, str) or not value.strip():
         return None
-    return Reference(
-        "logical", stated, None, None, None, f"{system if isinstance(system, str) else ''}|{value}"
-    )
+    return Reference("logical", stated, None, None, None, f"{system if isinstance(system, str) else ''}|{value}")
