@@ -1,0 +1,23 @@
+"""The ledger: what was asked, what was answered and by which rules, so that a payer can be held to it."""
+
+from __future__ import annotations
+
+from app.ledger.ledger import Ledger
+from app.ledger.records import (
+    AssertionRecord,
+    Call,
+    Invocation,
+    RulebookRecord,
+    StoredAssertion,
+    StoredInvocation,
+)
+
+__all__ = [
+    "AssertionRecord",
+    "Call",
+    "Invocation",
+    "Ledger",
+    "RulebookRecord",
+    "StoredAssertion",
+    "StoredInvocation",
+]

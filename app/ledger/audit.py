@@ -1,0 +1,110 @@
+"""Walking the event chain and checking every row it vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import zstandard
+from sqlalchemy import Connection, RowMapping, except_, select
+
+from app.ledger import chain
+from app.ledger.blobs import unpack
+from app.ledger.rows import split_exchange
+from app.ledger.tables import assertion, event, invocation
+
+_BATCH = 200
+
+
+def audit(connection: Connection) -> list[str]:
+    """What is wrong, one line a fault, each naming the event or row; [] is good."""
+    return [*_walk(connection), *_off_the_chain(connection)]
+
+
+def _walk(connection: Connection) -> Iterator[str]:
+    seq, previous = 0, chain.GENESIS
+    digests = _Digests(connection)
+    for row in _events(connection):
+        where = f"event {row['seq']}"
+        if row["seq"] != seq + 1:
+            yield f"{where}: events {seq + 1} to {row['seq'] - 1} are missing"
+        if row["prev_hash"] != previous:
+            yield f"{where}: does not follow event {seq}"
+        if row["hash"] != chain.event_hash(row):
+            yield f"{where}: the row is not what was written"
+        yield from (f"{where}: {fault}" for fault in digests.faults(row))
+        seq, previous = row["seq"], row["hash"]
+
+
+def _events(connection: Connection) -> Iterator[RowMapping]:
+    seq = 0
+    while True:
+        query = select(event).where(event.c.seq > seq).order_by(event.c.seq).limit(_BATCH)
+        rows = connection.execute(query).mappings().all()
+        if not rows:
+            return
+        yield from rows
+        seq = rows[-1]["seq"]
+
+
+class _Digests:
+    """Digests of stored rows. The events of one call are neighbours, so its invocation is read once for them all."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._invocation_id: str | None = None
+        self._invocation_faults: list[str] = []
+        self._invocation_digest: str | None = None
+
+    def faults(self, row: RowMapping) -> list[str]:
+        """What is wrong with the rows an event speaks of."""
+        if row["invocation_id"] != self._invocation_id:
+            self._read_invocation(row["invocation_id"])
+        faults = list(self._invocation_faults)
+        if self._invocation_digest is None:
+            return faults
+        told: str | None = None
+        if row["assertion_id"] is not None:
+            told = self._assertion_digest(row["assertion_id"])
+            if told is None:
+                return [*faults, f"assertion {row['assertion_id']} is missing or cannot be read"]
+        if row["payload_hash"] != chain.payload_hash(self._invocation_digest, told):
+            of = "" if told is None else f" or assertion {row['assertion_id']}"
+            faults.append(f"invocation {row['invocation_id']}{of} is not what was recorded")
+        return faults
+
+    def _read_invocation(self, invocation_id: str) -> None:
+        self._invocation_id, self._invocation_digest = invocation_id, None
+        query = select(invocation).where(invocation.c.invocation_id == invocation_id)
+        row = self._connection.execute(query).mappings().first()
+        if row is None:
+            self._invocation_faults = [f"invocation {invocation_id} is missing"]
+            return
+        try:
+            request, response = split_exchange(row)
+            fetched = None if row["fetched"] is None else unpack(row["fetched"])
+        except (zstandard.ZstdError, MemoryError):
+            self._invocation_faults = [f"invocation {invocation_id} cannot be read"]
+            return
+        self._invocation_digest = chain.invocation_digest(row, fetched)
+        self._invocation_faults = []
+        if request is not None and chain.content_digest(request) != row["request_sha256"]:
+            self._invocation_faults.append(f"the request of invocation {invocation_id} does not match its hash")
+        if chain.content_digest(response) != row["response_sha256"]:
+            self._invocation_faults.append(f"the response of invocation {invocation_id} does not match its hash")
+
+    def _assertion_digest(self, assertion_id: str) -> str | None:
+        query = select(assertion).where(assertion.c.assertion_id == assertion_id)
+        row = self._connection.execute(query).mappings().first()
+        if row is None:
+            return None
+        try:
+            return chain.assertion_digest(row, unpack(row["facts"]), unpack(row["answer"]))
+        except (zstandard.ZstdError, MemoryError):
+            return None
+
+
+def _off_the_chain(connection: Connection) -> Iterator[str]:
+    for table, column in ((invocation, "invocation_id"), (assertion, "assertion_id")):
+        unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
+        for (found,) in connection.execute(unvouched):
+            yield f"{table.name} {found}: no event vouches for it"

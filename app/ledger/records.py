@@ -1,0 +1,93 @@
+"""What goes into the ledger and what comes out of it, as plain immutable values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One call of a CDS service: who asked what, when, and how it was answered.
+
+    `client` is the issuer of the client's JWT, or "sandbox". `status` is the HTTP status. `request` is None when
+    the body was too large to keep; its size (bytes) and SHA-256 (hex) are kept all the same. `fetched` is JSON of
+    what was read from the EHR. `token_use` is "used", "not-used" or "rejected" (CRD metric model, tokenUse).
+    `answered_in_ms` and the stages in `timings` are milliseconds. `issues` are short codes, never PHI.
+    """
+
+    invocation_id: str
+    received_at: datetime
+    answered_in_ms: float
+    service_id: str
+    hook: str
+    hook_instance: str | None = None
+    client: str | None = None
+    fhir_server: str | None = None
+    protocol_version: str | None = None
+    status: int
+    request: bytes | None
+    request_size: int
+    request_sha256: str
+    response: bytes
+    token_use: str
+    rulebook_hash: str | None = None
+    fetched: bytes | None = None
+    timings: dict[str, float]
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionRecord:
+    """One determination that leaves the building under a coverage-assertion-id (CRD ext-coverage-information).
+
+    `order_ref` and `coverage_ref` are relative references ("MedicationRequest/123"). `content_hash` is a hash of
+    the order's content: the same order asked again gets the same answer. `facts` is JSON of what the rules looked
+    at, `answer` JSON of the determination and its trail. `supersedes` is the assertion id this one replaces.
+    """
+
+    assertion_id: str
+    order_ref: str
+    coverage_ref: str
+    member_id: str | None = None
+    line_of_business: str | None = None
+    track: str | None = None
+    covered: str
+    pa_needed: str | None = None
+    content_hash: str
+    expires_on: date | None = None
+    rule_ids: tuple[str, ...]
+    facts: bytes
+    answer: bytes
+    supersedes: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Invocation):
+    """An invocation with the assertions its response makes: the unit that is written, whole or not at all."""
+
+    assertions: tuple[AssertionRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInvocation(Invocation):
+    """An invocation as read back; `received_at` is in UTC. Its assertions: `Ledger.assertions_of`."""
+
+    response_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAssertion(AssertionRecord):
+    """An assertion as read back, with the invocation that made it."""
+
+    invocation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulebookRecord:
+    """The exact files of one rulebook version. `files` is opaque to the ledger; `hash` names the content."""
+
+    hash: str
+    label: str
+    files: bytes
+    loaded_at: datetime

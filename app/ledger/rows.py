@@ -1,0 +1,156 @@
+"""Between records and table rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from app.ledger.blobs import pack, unpack
+from app.ledger.chain import content_digest
+from app.ledger.records import (
+    AssertionRecord,
+    Invocation,
+    RulebookRecord,
+    StoredAssertion,
+    StoredInvocation,
+)
+
+Row = dict[str, Any]
+"""Column name to value, as the database driver takes it."""
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds, so that text sorts as time. ValueError for a naive datetime."""
+    if moment.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def invocation_row(call: Invocation) -> Row:
+    """The `invocation` row of a call. Numbers are brought to their column's type: the digest sees what is stored."""
+    return {
+        "invocation_id": call.invocation_id,
+        "received_at": instant(call.received_at),
+        "answered_in_ms": float(call.answered_in_ms),
+        "service_id": call.service_id,
+        "hook": call.hook,
+        "hook_instance": call.hook_instance,
+        "client": call.client,
+        "fhir_server": call.fhir_server,
+        "protocol_version": call.protocol_version,
+        "status": int(call.status),
+        "request_kept": call.request is not None,
+        "request_size": call.request_size,
+        "request_sha256": call.request_sha256,
+        "response_sha256": content_digest(call.response),
+        "exchange": pack((call.request or b"") + call.response),
+        "token_use": call.token_use,
+        "rulebook_hash": call.rulebook_hash,
+        "fetched": None if call.fetched is None else pack(call.fetched),
+        "timings": _json(call.timings),
+        "issues": _json(call.issues),
+    }
+
+
+def split_exchange(row: Mapping[str, Any]) -> tuple[bytes | None, bytes]:
+    """Request, None where it was not kept, and response."""
+    exchange = unpack(row["exchange"])
+    if not row["request_kept"]:
+        return None, exchange
+    return exchange[: row["request_size"]], exchange[row["request_size"] :]
+
+
+def stored_invocation(row: Mapping[str, Any]) -> StoredInvocation:
+    """An `invocation` row as a record."""
+    request, response = split_exchange(row)
+    return StoredInvocation(
+        invocation_id=row["invocation_id"],
+        received_at=datetime.fromisoformat(row["received_at"]),
+        answered_in_ms=row["answered_in_ms"],
+        service_id=row["service_id"],
+        hook=row["hook"],
+        hook_instance=row["hook_instance"],
+        client=row["client"],
+        fhir_server=row["fhir_server"],
+        protocol_version=row["protocol_version"],
+        status=row["status"],
+        request=request,
+        request_size=row["request_size"],
+        request_sha256=row["request_sha256"],
+        response=response,
+        response_sha256=row["response_sha256"],
+        token_use=row["token_use"],
+        rulebook_hash=row["rulebook_hash"],
+        fetched=None if row["fetched"] is None else unpack(row["fetched"]),
+        timings=msgspec.json.decode(row["timings"], type=dict[str, float]),
+        issues=msgspec.json.decode(row["issues"], type=tuple[str, ...]),
+    )
+
+
+def assertion_row(record: AssertionRecord, invocation_id: str) -> Row:
+    """The `assertion` row of a determination given in an invocation."""
+    return {
+        "assertion_id": record.assertion_id,
+        "invocation_id": invocation_id,
+        "order_ref": record.order_ref,
+        "coverage_ref": record.coverage_ref,
+        "member_id": record.member_id,
+        "line_of_business": record.line_of_business,
+        "track": record.track,
+        "covered": record.covered,
+        "pa_needed": record.pa_needed,
+        "content_hash": record.content_hash,
+        "expires_on": None if record.expires_on is None else record.expires_on.isoformat(),
+        "rule_ids": _json(record.rule_ids),
+        "facts": pack(record.facts),
+        "answer": pack(record.answer),
+        "supersedes": record.supersedes,
+    }
+
+
+def stored_assertion(row: Mapping[str, Any]) -> StoredAssertion:
+    """An `assertion` row as a record."""
+    return StoredAssertion(
+        assertion_id=row["assertion_id"],
+        invocation_id=row["invocation_id"],
+        order_ref=row["order_ref"],
+        coverage_ref=row["coverage_ref"],
+        member_id=row["member_id"],
+        line_of_business=row["line_of_business"],
+        track=row["track"],
+        covered=row["covered"],
+        pa_needed=row["pa_needed"],
+        content_hash=row["content_hash"],
+        expires_on=None if row["expires_on"] is None else date.fromisoformat(row["expires_on"]),
+        rule_ids=msgspec.json.decode(row["rule_ids"], type=tuple[str, ...]),
+        facts=unpack(row["facts"]),
+        answer=unpack(row["answer"]),
+        supersedes=row["supersedes"],
+    )
+
+
+def rulebook_row(record: RulebookRecord) -> Row:
+    """The `rulebook` row of a rulebook version."""
+    return {
+        "hash": record.hash,
+        "label": record.label,
+        "files": pack(record.files),
+        "loaded_at": instant(record.loaded_at),
+    }
+
+
+def stored_rulebook(row: Mapping[str, Any]) -> RulebookRecord:
+    """A `rulebook` row as a record; `loaded_at` is in UTC."""
+    return RulebookRecord(
+        hash=row["hash"],
+        label=row["label"],
+        files=unpack(row["files"]),
+        loaded_at=datetime.fromisoformat(row["loaded_at"]),
+    )

@@ -1,0 +1,160 @@
+"""One database behind the ledger: its engine, the writers' lock, what becomes of its errors, and forks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Table, create_engine, event, insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from app.errors import LedgerError
+
+T = TypeVar("T")
+Synchronous = Literal["full", "normal"]
+
+WAIT_S = 5
+"""How long a writer waits for the others before it gives up."""
+
+_CHAIN = 0x7369676E706F7374
+"""Key of PostgreSQL's advisory lock: "signpost" in ASCII."""
+
+_TAKE_WRITE_LOCK = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": f"SELECT pg_advisory_xact_lock({_CHAIN})",
+}
+# One view of the whole store, so that a reader never sees half of what a writer adds meanwhile.
+_TAKE_SNAPSHOT = {
+    "sqlite": "BEGIN",
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+}
+
+
+class Store:
+    """Runs work on a pooled connection and turns every failure into a LedgerError free of payload text."""
+
+    def __init__(self, url: str, synchronous: Synchronous = "full") -> None:
+        """Connects lazily. LedgerError for a URL that is neither a SQLite file nor PostgreSQL."""
+        try:
+            self.url = make_url(url)
+        except ArgumentError:
+            raise LedgerError("the ledger's URL cannot be read; say sqlite:///path or postgresql://...") from None
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            options, session = _sqlite(self.url, synchronous)
+        elif self.dialect == "postgresql":
+            options, session = {}, [f"SET lock_timeout = '{WAIT_S}s'"]
+        else:
+            raise LedgerError(f"the ledger cannot live in {self.dialect}; use SQLite or PostgreSQL")
+        try:
+            # No upper bound: a thread holds at most one connection, and the server bounds the threads.
+            self._engine = create_engine(
+                self.url, pool_size=0, pool_use_lifo=True, hide_parameters=True, **options
+            )
+        except ImportError as error:
+            raise LedgerError(f"the driver for {self.url.drivername} is not installed: {error.name}") from None
+
+        @event.listens_for(self._engine, "connect")
+        def prepare(connection: Any, _: object) -> None:
+            cursor = connection.cursor()
+            for statement in session:
+                cursor.execute(statement)
+            cursor.close()
+            connection.commit()
+
+        _stores.add(self)
+
+    def read(self, doing: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` without a lock; `doing` says what failed, should it."""
+        return self._run(doing, None, work)
+
+    def read_snapshot(self, doing: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` on one unchanging view of the store."""
+        return self._run(doing, _TAKE_SNAPSHOT[self.dialect], work)
+
+    def write(self, doing: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` as the only writer, in one transaction that is committed whole or leaves nothing."""
+        return self._run(doing, _TAKE_WRITE_LOCK[self.dialect], work)
+
+    def _run(self, doing: str, opening: str | None, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._engine.connect() as connection:
+                if opening is not None:
+                    connection.exec_driver_sql(opening)
+                result = work(connection)
+                connection.commit()
+                return result
+        except Exception as error:
+            # Whatever it was, what `doing` says did not happen, and the caller must not answer as if it had.
+            reason = _reason(error)
+        # Outside the handler: a driver's message can quote the row it refused, so it must not hang on as context.
+        raise LedgerError(f"{doing}: {reason}")
+
+    def insert_sql(self, table: Table) -> str:
+        """The INSERT of a whole row, compiled once: handing SQLAlchemy a statement costs more than SQLite's work."""
+        return str(insert(table).compile(dialect=self._engine.dialect))
+
+    def close_idle(self) -> None:
+        """Close the connections nobody is using; the next use opens new ones."""
+        self._engine.dispose()
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's connections alone and start with none."""
+        self._engine.dispose(close=False)
+
+
+def _sqlite(url: URL, synchronous: Synchronous) -> tuple[dict[str, Any], list[str]]:
+    if url.database in (None, "", ":memory:"):
+        raise LedgerError("the ledger needs a file: an answer kept in memory binds nobody")
+    # Autocommit, so that the transaction is ours to begin; named parameters, so that rows are dicts as elsewhere.
+    options = {"connect_args": {"isolation_level": None, "timeout": WAIT_S}, "paramstyle": "named"}
+    return options, [f"PRAGMA synchronous={synchronous.upper()}", "PRAGMA foreign_keys=ON"]
+
+
+def create_sqlite_file(url: URL) -> None:
+    """Make the database file, readable by its owner only, and its folder; a `file:` URI names one that exists."""
+    if url.database is None or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise LedgerError(f"the ledger's file {path} cannot be made: {error.strerror}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why, without anything a row could have contributed: SQLite's own texts name only columns."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return str(cause)
+    state = getattr(cause, "sqlstate", None)
+    name = type(cause).__name__
+    if state:
+        return f"{name} (SQLSTATE {state})"
+    if isinstance(error, SQLAlchemyError):
+        return name
+    return f"{name} while reading or preparing a row"
+
+
+_stores: WeakSet[Store] = WeakSet()
+
+
+def _before_fork() -> None:
+    # SQLite keeps its locks per process and believes inherited ones are held: no connection may be open across a fork.
+    for store in list(_stores):
+        store.close_idle()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.forget()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -1,0 +1,105 @@
+"""The tables, in types that mean the same on SQLite and PostgreSQL.
+
+Instants are text, ISO 8601 in UTC with microseconds, and dates ISO text: both sort as time does, read the same from
+either database, and enter the hash chain exactly as stored. Lists and maps are JSON text. Blobs are zstd frames.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+rulebook = Table(
+    "rulebook",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+    Column("loaded_at", Text, nullable=False),
+)
+
+invocation = Table(
+    "invocation",
+    metadata,
+    Column("invocation_id", Text, primary_key=True),
+    Column("received_at", Text, nullable=False, index=True),
+    Column("answered_in_ms", Float, nullable=False),
+    Column("service_id", Text, nullable=False),
+    Column("hook", Text, nullable=False),
+    Column("hook_instance", Text),
+    Column("client", Text),
+    Column("fhir_server", Text),
+    Column("protocol_version", Text),
+    Column("status", Integer, nullable=False),
+    Column("request_kept", Boolean, nullable=False),
+    Column("request_size", Integer, nullable=False),
+    Column("request_sha256", Text, nullable=False),
+    Column("response_sha256", Text, nullable=False),
+    # Request and response in one frame: the response repeats the orders it answers, and is stored as a reference.
+    Column("exchange", LargeBinary, nullable=False),
+    Column("token_use", Text, nullable=False),
+    Column("rulebook_hash", Text, ForeignKey("rulebook.hash")),
+    Column("fetched", LargeBinary),
+    Column("timings", Text, nullable=False),
+    Column("issues", Text, nullable=False),
+)
+
+assertion = Table(
+    "assertion",
+    metadata,
+    Column("assertion_id", Text, primary_key=True),
+    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False, index=True),
+    Column("order_ref", Text, nullable=False),
+    Column("coverage_ref", Text, nullable=False),
+    Column("member_id", Text),
+    Column("line_of_business", Text),
+    Column("track", Text),
+    Column("covered", Text, nullable=False),
+    Column("pa_needed", Text),
+    Column("content_hash", Text, nullable=False),
+    Column("expires_on", Text),
+    Column("rule_ids", Text, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("supersedes", Text),
+)
+
+event = Table(
+    "event",
+    metadata,
+    # Numbered by the writer, under the lock that orders the chain: no gaps, and the number is part of the hash.
+    Column(
+        "seq", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=False
+    ),
+    Column("occurred_at", Text, nullable=False),
+    Column("recorded_at", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False),
+    Column("assertion_id", Text, ForeignKey("assertion.assertion_id")),
+    Column("order_ref", Text),
+    Column("track", Text),
+    Column("payload_hash", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    UniqueConstraint("prev_hash"),
+)
