@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import zstandard
-from sqlalchemy import Connection, RowMapping, except_, select
+from sqlalchemy import Connection, except_, select
 
 from app.ledger import chain
 from app.ledger.blobs import unpack
-from app.ledger.rows import split_exchange
+from app.ledger.rows import Row, split_exchange
 from app.ledger.tables import assertion, event, invocation
 
 _BATCH = 200
@@ -35,11 +35,11 @@ def _walk(connection: Connection) -> Iterator[str]:
         seq, previous = row["seq"], row["hash"]
 
 
-def _events(connection: Connection) -> Iterator[RowMapping]:
+def _events(connection: Connection) -> Iterator[Row]:
     seq = 0
     while True:
         query = select(event).where(event.c.seq > seq).order_by(event.c.seq).limit(_BATCH)
-        rows = connection.execute(query).mappings().all()
+        rows = [row._asdict() for row in connection.execute(query)]
         if not rows:
             return
         yield from rows
@@ -55,7 +55,7 @@ class _Digests:
         self._invocation_faults: list[str] = []
         self._invocation_digest: str | None = None
 
-    def faults(self, row: RowMapping) -> list[str]:
+    def faults(self, row: Row) -> list[str]:
         """What is wrong with the rows an event speaks of."""
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
@@ -75,10 +75,11 @@ class _Digests:
     def _read_invocation(self, invocation_id: str) -> None:
         self._invocation_id, self._invocation_digest = invocation_id, None
         query = select(invocation).where(invocation.c.invocation_id == invocation_id)
-        row = self._connection.execute(query).mappings().first()
-        if row is None:
+        found = self._connection.execute(query).first()
+        if found is None:
             self._invocation_faults = [f"invocation {invocation_id} is missing"]
             return
+        row = found._asdict()
         try:
             request, response = split_exchange(row)
             fetched = None if row["fetched"] is None else unpack(row["fetched"])
@@ -94,9 +95,10 @@ class _Digests:
 
     def _assertion_digest(self, assertion_id: str) -> str | None:
         query = select(assertion).where(assertion.c.assertion_id == assertion_id)
-        row = self._connection.execute(query).mappings().first()
-        if row is None:
+        found = self._connection.execute(query).first()
+        if found is None:
             return None
+        row = found._asdict()
         try:
             return chain.assertion_digest(row, unpack(row["facts"]), unpack(row["answer"]))
         except (zstandard.ZstdError, MemoryError):

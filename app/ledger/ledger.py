@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from app.errors import LedgerError
 from app.ledger import chain, schema
@@ -23,6 +24,8 @@ from app.ledger.rows import (
 )
 from app.ledger.store import Store, Synchronous, create_sqlite_file
 from app.ledger.tables import assertion, invocation, metadata, rulebook
+
+T = TypeVar("T")
 
 _TAIL = "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
 
@@ -85,17 +88,20 @@ class Ledger:
         raise LedgerError(f"{doing}: the call holds a value of the wrong kind ({reason})")
 
     def _append(self, connection: Connection, asked: Row, answered: list[Row], events: list[Row]) -> None:
-        connection.exec_driver_sql(self._insert["invocation"], asked)
+        # Straight to the driver: SQLAlchemy's way through a statement costs more here than SQLite's own work.
+        cursor = connection.connection.cursor()
+        cursor.execute(self._insert["invocation"], asked)
         if answered:
-            connection.exec_driver_sql(self._insert["assertion"], answered)
-        tail = connection.exec_driver_sql(_TAIL).first()
-        seq, previous = (0, chain.GENESIS) if tail is None else (tail[0], tail[1])
+            cursor.executemany(self._insert["assertion"], answered)
+        cursor.execute(_TAIL)
+        seq, previous = cursor.fetchone() or (0, chain.GENESIS)
         recorded_at = instant(datetime.now(UTC))
         for row in events:
             seq += 1
             row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
             row["hash"] = previous = chain.event_hash(row)
-        connection.exec_driver_sql(self._insert["event"], events)
+        cursor.executemany(self._insert["event"], events)
+        cursor.close()
 
     def record_rulebook(self, record: RulebookRecord) -> None:
         """Keep a rulebook version before its first answer leaves; one already kept is left as it is."""
@@ -110,58 +116,33 @@ class Ledger:
     def assertion(self, assertion_id: str) -> StoredAssertion | None:
         """The assertion of that id, None where there is none."""
         query = select(assertion).where(assertion.c.assertion_id == assertion_id)
-
-        def find(connection: Connection) -> StoredAssertion | None:
-            row = connection.execute(query).mappings().first()
-            return None if row is None else stored_assertion(row)
-
-        return self._store.read("the assertion could not be read", find)
+        return next(iter(self._find(query, stored_assertion)), None)
 
     def assertions_of(self, invocation_id: str) -> list[StoredAssertion]:
         """The assertions an invocation's response made, by order; [] for an unknown invocation."""
-        query = (
-            select(assertion)
-            .where(assertion.c.invocation_id == invocation_id)
-            .order_by(assertion.c.order_ref, assertion.c.assertion_id)
-        )
-
-        def find(connection: Connection) -> list[StoredAssertion]:
-            return [stored_assertion(row) for row in connection.execute(query).mappings()]
-
-        return self._store.read("the assertions could not be read", find)
+        of = select(assertion).where(assertion.c.invocation_id == invocation_id)
+        return self._find(of.order_by(assertion.c.order_ref, assertion.c.assertion_id), stored_assertion)
 
     def invocation(self, invocation_id: str) -> StoredInvocation | None:
         """The invocation of that id, None where there is none."""
         query = select(invocation).where(invocation.c.invocation_id == invocation_id)
-
-        def find(connection: Connection) -> StoredInvocation | None:
-            row = connection.execute(query).mappings().first()
-            return None if row is None else stored_invocation(row)
-
-        return self._store.read("the invocation could not be read", find)
+        return next(iter(self._find(query, stored_invocation)), None)
 
     def recent(self, limit: int) -> list[StoredInvocation]:
         """The latest invocations, newest first."""
-        query = (
-            select(invocation)
-            .order_by(invocation.c.received_at.desc(), invocation.c.invocation_id)
-            .limit(limit)
-        )
-
-        def find(connection: Connection) -> list[StoredInvocation]:
-            return [stored_invocation(row) for row in connection.execute(query).mappings()]
-
-        return self._store.read("the recent invocations could not be read", find)
+        newest = select(invocation).order_by(invocation.c.received_at.desc(), invocation.c.invocation_id)
+        return self._find(newest.limit(limit), stored_invocation)
 
     def rulebook(self, rulebook_hash: str) -> RulebookRecord | None:
-        """The rulebook version of that hash, None where no answer was given by it."""
+        """The rulebook version of that hash, None where there is none."""
         query = select(rulebook).where(rulebook.c.hash == rulebook_hash)
+        return next(iter(self._find(query, stored_rulebook)), None)
 
-        def find(connection: Connection) -> RulebookRecord | None:
-            row = connection.execute(query).mappings().first()
-            return None if row is None else stored_rulebook(row)
+    def _find(self, query: Select[Any], record: Callable[[Row], T]) -> list[T]:
+        def find(connection: Connection) -> list[T]:
+            return [record(row._asdict()) for row in connection.execute(query)]
 
-        return self._store.read("the rulebook could not be read", find)
+        return self._store.read("the ledger could not be read", find)
 
     def verify(self) -> list[str]:
         """What is wrong with the chain and the rows it vouches for, one line a fault; [] is good.
@@ -204,9 +185,7 @@ def _events(call: Call, asked: Row, answered: list[Row]) -> list[Row]:
             "assertion_id": row["assertion_id"],
             "order_ref": row["order_ref"],
             "track": row["track"],
-            "payload_hash": chain.payload_hash(
-                digest, chain.assertion_digest(row, record.facts, record.answer)
-            ),
+            "payload_hash": chain.payload_hash(digest, chain.assertion_digest(row, record.facts, record.answer)),
         }
         for row, record in zip(answered, call.assertions, strict=True)
     ]

@@ -48,14 +48,12 @@ class Store:
         if self.dialect == "sqlite":
             options, session = _sqlite(self.url, synchronous)
         elif self.dialect == "postgresql":
-            options, session = {}, [f"SET lock_timeout = '{WAIT_S}s'"]
+            options, session = {"pool_pre_ping": True}, [f"SET lock_timeout = '{WAIT_S}s'"]
         else:
             raise LedgerError(f"the ledger cannot live in {self.dialect}; use SQLite or PostgreSQL")
         try:
             # No upper bound: a thread holds at most one connection, and the server bounds the threads.
-            self._engine = create_engine(
-                self.url, pool_size=0, pool_use_lifo=True, hide_parameters=True, **options
-            )
+            self._engine = create_engine(self.url, pool_size=0, pool_use_lifo=True, hide_parameters=True, **options)
         except ImportError as error:
             raise LedgerError(f"the driver for {self.url.drivername} is not installed: {error.name}") from None
 
@@ -96,7 +94,7 @@ class Store:
         raise LedgerError(f"{doing}: {reason}")
 
     def insert_sql(self, table: Table) -> str:
-        """The INSERT of a whole row, compiled once: handing SQLAlchemy a statement costs more than SQLite's work."""
+        """The INSERT of a whole row, in the driver's own parameter style: a row is a dict by column name."""
         return str(insert(table).compile(dialect=self._engine.dialect))
 
     def close_idle(self) -> None:

@@ -88,9 +88,7 @@ event = Table(
     "event",
     metadata,
     # Numbered by the writer, under the lock that orders the chain: no gaps, and the number is part of the hash.
-    Column(
-        "seq", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=False
-    ),
+    Column("seq", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=False),
     Column("occurred_at", Text, nullable=False),
     Column("recorded_at", Text, nullable=False),
     Column("event_type", Text, nullable=False),

@@ -88,12 +88,8 @@ def upgrade() -> None:
         sa.Column("prev_hash", sa.Text(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_event")),
-        sa.ForeignKeyConstraint(
-            ["invocation_id"], ["invocation.invocation_id"], name=op.f("fk_event_invocation_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["assertion_id"], ["assertion.assertion_id"], name=op.f("fk_event_assertion_id")
-        ),
+        sa.ForeignKeyConstraint(["invocation_id"], ["invocation.invocation_id"], name=op.f("fk_event_invocation_id")),
+        sa.ForeignKeyConstraint(["assertion_id"], ["assertion.assertion_id"], name=op.f("fk_event_assertion_id")),
         sa.UniqueConstraint("prev_hash", name=op.f("uq_event_prev_hash")),
     )
 
