@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
+from app.errors import LedgerError
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -38,10 +40,19 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Migrate to HEAD unless already there. The caller holds the writers' lock and commits."""
-    if version(connection) == HEAD:
+    """Migrate to HEAD unless already there; LedgerError for a store that a newer Signpost migrated.
+
+    The caller holds the writers' lock and commits.
+    """
+    found = version(connection)
+    if found == HEAD:
         return
     from alembic import command
+    from alembic.script import ScriptDirectory
 
     with _alembic_is_global:
-        command.upgrade(alembic_config(connection), HEAD)
+        config = alembic_config(connection)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise LedgerError(f"the ledger's schema {found} is newer than this Signpost knows: upgrade Signpost")
+        command.upgrade(config, HEAD)

@@ -1,0 +1,104 @@
+"""A ledger in a fresh file, and calls to write into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
+
+MARKER = "Zebedee"
+"""Stands for PHI: it is in every payload of every call, and must be in no exception."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "ledger.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def rulebook() -> RulebookRecord:
+    return RulebookRecord(
+        hash="5e" * 32,
+        label="2026-11",
+        files=b'{"payer.yaml": "name: Example Health"}',
+        loaded_at=datetime(2026, 11, 1, 8, 0, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def ledger(url: str, rulebook: RulebookRecord) -> Iterator[Ledger]:
+    ledger = Ledger.open(url, synchronous="normal")
+    ledger.record_rulebook(rulebook)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def make_assertion() -> Callable[..., AssertionRecord]:
+    def make(**changes: Any) -> AssertionRecord:
+        record = AssertionRecord(
+            assertion_id=str(uuid.uuid4()),
+            order_ref="MedicationRequest/123",
+            coverage_ref="Coverage/9",
+            member_id=f"{MARKER}-1",
+            line_of_business="ma",
+            track="medical",
+            covered="covered",
+            pa_needed="auth-needed",
+            content_hash="c0" * 32,
+            expires_on=date(2027, 2, 1),
+            rule_ids=("route-12", "infliximab/otherwise"),
+            facts=json.dumps({"member": MARKER}).encode(),
+            answer=json.dumps({"covered": "covered", "for": MARKER}).encode(),
+            supersedes=str(uuid.uuid4()),
+        )
+        return replace(record, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_call(make_assertion: Callable[..., AssertionRecord], rulebook: RulebookRecord) -> Callable[..., Call]:
+    """A call with two assertions, every field set. `request` and `request_sha256` agree unless said otherwise."""
+
+    def make(**changes: Any) -> Call:
+        request = changes.get("request") or json.dumps({"hook": "order-sign", "patient": MARKER}).encode()
+        call = Call(
+            invocation_id=str(uuid.uuid4()),
+            received_at=datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC),
+            answered_in_ms=41.25,
+            service_id="order-sign-crd",
+            hook="order-sign",
+            hook_instance=str(uuid.uuid4()),
+            client="https://ehr.example.org",
+            fhir_server="https://ehr.example.org/fhir",
+            protocol_version="2.2",
+            status=200,
+            request=request,
+            request_size=len(request),
+            request_sha256=hashlib.sha256(request).hexdigest(),
+            response=json.dumps({"cards": [], "patient": MARKER}).encode(),
+            token_use="used",
+            rulebook_hash=rulebook.hash,
+            fetched=json.dumps({"Patient/1": MARKER}).encode(),
+            timings={"parse": 0.21, "decide": 1.5},
+            issues=("coverage-ended",),
+            assertions=(make_assertion(), make_assertion(order_ref="ServiceRequest/7", track=None)),
+        )
+        return replace(call, **changes)
+
+    return make
