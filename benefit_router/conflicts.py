@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from benefit_router.codes import CodeList
 from benefit_router.problems import Problem
 from benefit_router.rule import AgeRange, Flag, OneOf, Rule
 from benefit_router.table import indexed_codes
@@ -16,7 +17,9 @@ def conflicts(rules: Iterable[Rule], file: str) -> list[Problem]:
     """
     buckets: dict[tuple[object, ...], list[Rule]] = {}
     for rule in rules:
-        keys: list[object] = list(indexed_codes(rule)) or [rule.codes if rule.codes in ("*", None) else rule.codes.name]
+        keys: list[object] = list(indexed_codes(rule)) or [
+            rule.codes.name if isinstance(rule.codes, CodeList) else rule.codes
+        ]
         for key in keys:
             buckets.setdefault((rule.rank[:4], key), []).append(rule)
     found: dict[tuple[str, str], Problem] = {}

@@ -1,9 +1,9 @@
 """Which benefit pays for one order, and why.
 
 The table is walked from the strongest row down. A row *matches* when every condition is sure to hold, is *refuted* when
-one is sure not to, and is *open* when missing data decide. The first match is the answer only if no stronger open row says
-otherwise: then what is missing could change the answer, and the track is `undetermined` with what is needed to decide.
-Hence taking a signal away can only move an answer towards `undetermined`, never from one track to another.
+one is sure not to, and is *open* when missing data decide. The first match is the answer only if no stronger open row
+says otherwise: then what is missing could change the answer, and the track is `undetermined` with what is needed to
+decide. Hence taking a signal away can only move an answer towards `undetermined`, never from one track to another.
 """
 
 from __future__ import annotations

@@ -143,7 +143,8 @@ class _Row:
             elif part and system is not None:
                 code = "".join(part.split("-")) if system == "NDC" else part
                 if system == "ICD-10-CM":
-                    code = code.replace(".", "")
+                    bare = code.replace(".", "").upper()
+                    code = f"{bare[:3]}.{bare[3:]}" if len(bare.rstrip("*")) > 3 else bare
                 if system == "NDC" and len(code) not in (9, 11):
                     self.complain(
                         name,

@@ -51,9 +51,9 @@ SINGLE = (
 class OrderSignals:
     """One order, as the router sees it.
 
-    `codes` are all codings the order states (its own and its billing options). `diagnoses` are the indications the order
-    states, None when it states none. `flags` holds what the payer's file knows about the member (`esrd`: True);
-    a flag that is not in it is unknown. `on` is the day benefits are judged at.
+    `codes` are all codings the order states (its own and its billing options). `diagnoses` are the indications it
+    states, None when it states none. `flags` holds what the payer's file knows about the member (`esrd`: True); a flag
+    that is not in it is unknown. `on` is the day benefits are judged at.
     """
 
     codes: frozenset[Code]

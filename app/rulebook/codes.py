@@ -1,0 +1,209 @@
+"""Codes as rule files write them (`HCPCS J9312`), named lists, and crosswalks between codes."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from app.fhir import codings
+from benefit_router import Code, CodeList, DrugCatalog, Problem, Product
+
+
+def parse_code(text: str) -> Code | None:
+    """`HCPCS J9312` → ("HCPCS", "J9312"), spelled like orders; None for an unknown system."""
+    name, _, code = text.strip().partition(" ")
+    system = codings.system_from_short_name(name)
+    if system is None or not code.strip():
+        return None
+    return as_code(codings.Coding(system, codings.normalise_code(system, code)))
+
+
+def as_code(coding: codings.Coding) -> Code:
+    """A FHIR coding under its system's short name, as rule files know it."""
+    return codings.short_name(coding.system), coding.code
+
+
+def as_coding(code: Code, display: str | None = None) -> dict[str, str]:
+    """The FHIR Coding of a rule file's code."""
+    system, value = code
+    built = {"system": codings.system_from_short_name(system) or system, "code": value}
+    if display:
+        built["display"] = display
+    return built
+
+
+def with_ndc_product(codes: Iterable[Code]) -> frozenset[Code]:
+    """The codes, and for every 11-digit NDC its 9-digit product too, since rules may name either."""
+    found = set(codes)
+    found |= {("NDC", codings.ndc9(code)) for system, code in found if system == "NDC" and len(code) == 11}
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Crosswalks:
+    """What the ordered codes imply: drug products, billing codes, and words for routes and dose forms."""
+
+    catalog: DrugCatalog = field(default_factory=DrugCatalog)
+    billing: Mapping[Code, tuple[Code, ...]] = field(default_factory=dict)
+    routes: Mapping[Code, str] = field(default_factory=dict)
+    dose_forms: Mapping[Code, str] = field(default_factory=dict)
+    routes_of_form: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def route_words(self) -> frozenset[str]:
+        """Every route a rule may name."""
+        return frozenset(self.routes.values()) | frozenset().union(*self.routes_of_form.values())
+
+
+def rows(
+    text: str, file: str, required: tuple[str, ...], problems: list[Problem]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Data rows of a small CSV with their lines. Comment lines start with `#`; wrong rows become problems."""
+    header: list[str] = []
+    for line, raw in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        if not raw.strip() or raw.lstrip().startswith("#"):
+            continue
+        try:
+            cells = [cell.strip() for cell in next(csv.reader([raw], strict=True))]
+        except csv.Error as error:
+            problems.append(Problem(file, line, None, f"The line is not CSV: {error}.", "Check the quotation marks."))
+            continue
+        if not header:
+            header = cells
+            for name in required:
+                if name not in header:
+                    near = difflib.get_close_matches(name, header, n=1)
+                    hint = f"Is '{near[0]}' meant?" if near else f"Add a column '{name}'."
+                    problems.append(Problem(file, line, name, "The column is missing.", hint))
+            if problems and problems[-1].file == file:
+                return
+            continue
+        if len(cells) != len(header):
+            message = f"The line has {len(cells)} cells, the header {len(header)}."
+            problems.append(Problem(file, line, None, message, "Put a cell that contains a comma in double quotes."))
+            continue
+        row = dict(zip(header, cells, strict=True))
+        empty = next((name for name in required if not row[name]), None)
+        if empty:
+            problems.append(Problem(file, line, empty, "The cell is empty.", "Fill it, or remove the line."))
+            continue
+        yield line, row
+    if not header:
+        problems.append(Problem(file, 1, None, "The file is empty.", f"Write the header line: {','.join(required)}."))
+
+
+def read_list(name: str, text: str, file: str, problems: list[Problem]) -> CodeList:
+    """A named list: system, code (a trailing `*` makes a prefix), display."""
+    codes: list[Code] = []
+    for line, row in rows(text, file, ("system", "code"), problems):
+        code = _cell_code(row["system"], row["code"], file, line, problems)
+        if code is not None:
+            codes.append(code)
+    return CodeList.of(name, codes)
+
+
+def _cell_code(system: str, code: str, file: str, line: int, problems: list[Problem]) -> Code | None:
+    url = codings.system_from_short_name(system)
+    if url is None:
+        known = "RxNorm, NDC, HCPCS, CPT, CVX, ICD-10-CM, SNOMED, LOINC"
+        problems.append(
+            Problem(file, line, "system", f"'{system}' is not a code system known here.", f"Use one of: {known}.")
+        )
+        return None
+    if url == codings.NDC and len(code.rstrip("*")) not in (9, 11) and not codings.normalise_ndc(code):
+        problems.append(
+            Problem(
+                file,
+                line,
+                "code",
+                f"'{code}' is not an NDC.",
+                "Write 11 digits (a spreadsheet may have dropped zeros).",
+            )
+        )
+        return None
+    star = "*" if code.endswith("*") else ""
+    return codings.short_name(url), codings.normalise_code(url, code.rstrip("*")) + star
+
+
+def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crosswalks:
+    """All crosswalks from the texts of drugs.csv, dose_forms.csv, routes.csv and billing.csv (each may be absent)."""
+    routes: dict[Code, str] = {}
+    for line, row in _file(files, "routes.csv", ("route", "system", "code"), problems):
+        code = _cell_code(row["system"], row["code"], "crosswalks/routes.csv", line, problems)
+        if code is not None:
+            routes[code] = row["route"]
+
+    dose_forms: dict[Code, str] = {}
+    routes_of_form: dict[str, frozenset[str]] = {}
+    for line, row in _file(files, "dose_forms.csv", ("dose_form", "routes"), problems):
+        routes_of_form[row["dose_form"]] = routes_of_form.get(row["dose_form"], frozenset()) | _words(row["routes"])
+        if row.get("system") and row.get("code"):
+            code = _cell_code(row["system"], row["code"], "crosswalks/dose_forms.csv", line, problems)
+            if code is not None:
+                dose_forms[code] = row["dose_form"]
+
+    billing: dict[Code, tuple[Code, ...]] = {}
+    columns = ("system", "code", "billing_system", "billing_code")
+    for line, row in _file(files, "billing.csv", columns, problems):
+        code = _cell_code(row["system"], row["code"], "crosswalks/billing.csv", line, problems)
+        billed = _cell_code(row["billing_system"], row["billing_code"], "crosswalks/billing.csv", line, problems)
+        if code is not None and billed is not None:
+            billing[code] = (*billing.get(code, ()), billed)
+
+    products = [
+        _product(row, line, routes_of_form, problems)
+        for line, row in _file(files, "drugs.csv", ("product", "name"), problems)
+    ]
+    return Crosswalks(DrugCatalog.of(products), billing, routes, dose_forms, routes_of_form)
+
+
+def _file(
+    files: Mapping[str, str], name: str, required: tuple[str, ...], problems: list[Problem]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    if name in files:
+        yield from rows(files[name], f"crosswalks/{name}", required, problems)
+
+
+def _words(cell: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in cell.split(";") if part.strip())
+
+
+def _product(
+    row: dict[str, str], line: int, routes_of_form: Mapping[str, frozenset[str]], problems: list[Problem]
+) -> Product:
+    file = "crosswalks/drugs.csv"
+    codes: dict[str, list[Code]] = {}
+    columns = {
+        "ingredient_rxnorm": "RxNorm",
+        "rxnorm": "RxNorm",
+        "ndc": "NDC",
+        "hcpcs": "HCPCS",
+        "cpt": "CPT",
+        "cvx": "CVX",
+    }
+    for column, system in columns.items():
+        for value in sorted(_words(row.get(column, ""))):
+            code = _cell_code(system, value, file, line, problems)
+            if code is not None:
+                codes.setdefault(column, []).append(code)
+    form = row.get("dose_form") or None
+    if form is not None and form not in routes_of_form:
+        near = difflib.get_close_matches(form, routes_of_form, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "Add it to crosswalks/dose_forms.csv."
+        problems.append(Problem(file, line, "dose_form", f"'{form}' is not a dose form known here.", hint))
+    classes = _words(row.get("classes", ""))
+    named = [code for found in codes.values() for code in found]
+    if not named:
+        problems.append(
+            Problem(file, line, "rxnorm", "The product has no code.", "Give at least one code of any system.")
+        )
+    return Product(
+        name=row["name"],
+        identities=with_ndc_product(named) | {("class", tag) for tag in classes},
+        dose_form=form,
+        routes=_words(row.get("routes", "")) or routes_of_form.get(form or "", frozenset()),
+        billing_codes=frozenset(codes.get("hcpcs", []) + codes.get("cpt", [])),
+        classes=classes,
+    )

@@ -1,0 +1,97 @@
+"""The rulebook that is live now: a good edit goes live without a restart, a bad one never does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from app.errors import RulebookError
+from app.rulebook.rulebook import Loaded, Rulebook, load
+
+log = structlog.get_logger("signpost.rulebook")
+
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+class RulebookKeeper:
+    """Holds the live rulebook and swaps it whole when the files change. Readers take `current` once per call.
+
+    `interval` is the number of seconds between looks at the files; 0 never looks (tests, one-off commands).
+    """
+
+    def __init__(self, rules: Path, questionnaires: Path, *, interval: float = 1.0) -> None:
+        self._rules = rules
+        self._questionnaires = questionnaires
+        self._interval = interval
+        self._fingerprint = self._look()
+        loaded = load(rules, questionnaires)
+        if loaded.rulebook is None:
+            raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
+        self._current = loaded.rulebook
+        self._rejected: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+        self._watching_in: int | None = None
+
+    @property
+    def current(self) -> Rulebook:
+        """The live rulebook. Starts the watching thread on first use, so that a forked worker has its own."""
+        if self._interval and self._watching_in != os.getpid():
+            self._watch()
+        return self._current
+
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """Problems of the newest edit when it was refused; empty while the files and the live rulebook agree."""
+        return self._rejected
+
+    def refresh(self) -> bool:
+        """Look at the files now; true when a new rulebook went live."""
+        with self._lock:
+            seen = self._look()
+            if seen == self._fingerprint:
+                return False
+            self._fingerprint = seen
+            return self._take(load(self._rules, self._questionnaires))
+
+    def _take(self, loaded: Loaded) -> bool:
+        if loaded.rulebook is None:
+            self._rejected = tuple(str(problem) for problem in loaded.errors)
+            log.error("rulebook.rejected", running=self._current.label, problems=self._rejected[:20])
+            return False
+        self._rejected = ()
+        if loaded.rulebook.hash == self._current.hash:
+            return False
+        log.info("rulebook.live", label=loaded.rulebook.label, before=self._current.label)
+        self._current = loaded.rulebook
+        return True
+
+    def _look(self) -> Fingerprint:
+        """Path, change time and size of every rule file: cheap enough for once a second."""
+        seen = []
+        for root in (self._rules, self._questionnaires):
+            for folder, _, names in os.walk(root):
+                for name in names:
+                    try:
+                        status = os.stat(os.path.join(folder, name))
+                    except OSError:  # an editor replaced the file between the two calls
+                        continue
+                    seen.append((os.path.join(folder, name), status.st_mtime_ns, status.st_size))
+        return tuple(sorted(seen))
+
+    def _watch(self) -> None:
+        with self._lock:
+            if self._watching_in == os.getpid():
+                return
+            self._watching_in = os.getpid()
+            threading.Thread(target=self._run, args=(threading.Event(), self.refresh), daemon=True).start()
+
+    def _run(self, pause: threading.Event, look: Callable[[], bool]) -> None:
+        while not pause.wait(self._interval):
+            try:
+                look()
+            except Exception:  # a broken look must not end the watching
+                log.exception("rulebook.look_failed")

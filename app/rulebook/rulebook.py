@@ -1,0 +1,267 @@
+"""Everything under rules/ and questionnaires/, loaded, checked and immutable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from app.errors import InvalidRequest
+from app.fhir import codings
+from app.fhir.json import decode
+from app.rulebook import schema
+from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
+from app.rulebook.documents import Document, read_document
+from app.rulebook.payer import Payer, build_payer
+from app.rulebook.policies import (
+    Guidance,
+    Names,
+    Policy,
+    build_guidance,
+    build_policy,
+    check_overlaps,
+)
+from benefit_router import Code, CodeList, Problem, RoutingTable, Vocabulary, read_table
+
+ROUTES_FILE = "benefit_routes.csv"
+# Members are not rules, and scenarios decide nothing: neither is part of what names a rulebook or is stored with it.
+_FOLDERS = ("policies", "guidance", "lists", "crosswalks")
+
+Scoped = TypeVar("Scoped", Policy, Guidance)
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """One version of the rules. `files` are the exact texts it was built from, by path; `hash` names their content."""
+
+    hash: str
+    label: str
+    payer: Payer
+    table: RoutingTable
+    crosswalks: Crosswalks
+    lists: Mapping[str, CodeList]
+    questionnaires: Mapping[str, str]
+    files: Mapping[str, str]
+    _policies: _ByCode[Policy]
+    _guidance: _ByCode[Guidance]
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Every policy."""
+        return self._policies.every
+
+    @property
+    def guidance(self) -> tuple[Guidance, ...]:
+        """Every card."""
+        return self._guidance.every
+
+    def policies_about(self, codes: Iterable[Code]) -> list[Policy]:
+        """Policies that name one of these codes, whatever the member and date."""
+        return self._policies.about(codes)
+
+    def guidance_about(self, codes: Iterable[Code]) -> list[Guidance]:
+        """Cards that name one of these codes, whatever the member and date."""
+        return self._guidance.about(codes)
+
+    def member_of(self, value: Any, value_set: str) -> bool | None:
+        """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept; None for a list nobody defined."""
+        codes = self.lists.get(value_set.removeprefix("list:"))
+        if codes is None:
+            return None
+        return any(code in codes for code in _codes_of(value))
+
+
+@dataclass(frozen=True, slots=True)
+class _ByCode(Generic[Scoped]):
+    """Rules indexed by the codes they name."""
+
+    every: tuple[Scoped, ...]
+    exact: Mapping[Code, tuple[Scoped, ...]]
+    prefixed: tuple[Scoped, ...]
+
+    def about(self, codes: Iterable[Code]) -> list[Scoped]:
+        found: dict[str, Scoped] = {}
+        for code in codes:
+            for rule in self.exact.get(code, ()):
+                found[rule.scope.slug] = rule
+            for rule in self.prefixed:
+                if code in rule.scope.codes:
+                    found[rule.scope.slug] = rule
+        return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The outcome of loading: a rulebook unless a problem is an error."""
+
+    rulebook: Rulebook | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Problems that keep the rulebook from going live."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def read_files(rules: Path, questionnaires: Path) -> dict[str, str]:
+    """The texts a rulebook is built from, by path relative to the rules folder (forms under `questionnaires/`)."""
+    files: dict[str, str] = {}
+    found = [rules / "payer.yaml", rules / ROUTES_FILE]
+    for folder in _FOLDERS:
+        found += sorted((rules / folder).glob("*.csv")) + sorted((rules / folder).glob("*.yaml"))
+    for path in found:
+        if path.is_file():
+            files[path.relative_to(rules).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
+    for path in sorted(questionnaires.glob("*/questionnaire.json")):
+        files[f"questionnaires/{path.parent.name}/questionnaire.json"] = path.read_text(
+            encoding="utf-8", errors="replace"
+        )
+    return files
+
+
+def load(rules: Path, questionnaires: Path) -> Loaded:
+    """Load the rulebook from disk."""
+    if not rules.is_dir():
+        return Loaded(
+            None, (Problem(str(rules), None, None, "There is no such folder.", "Point --rules at a rules folder."),)
+        )
+    return build(read_files(rules, questionnaires))
+
+
+def build(files: Mapping[str, str]) -> Loaded:
+    """Build a rulebook from texts. Pure: the same texts give the same rulebook, so a past answer can be replayed."""
+    problems: list[Problem] = []
+    payer_document = _document(files, "payer.yaml", "payer", problems)
+    payer = build_payer(payer_document, problems) if payer_document else None
+    lists = {
+        _stem(path): read_list(_stem(path), text, path, problems)
+        for path, text in files.items()
+        if path.startswith("lists/")
+    }
+    walks = {path.removeprefix("crosswalks/"): text for path, text in files.items() if path.startswith("crosswalks/")}
+    crosswalks = read_crosswalks(walks, problems)
+    questionnaires = dict(_questionnaires(files, problems))
+    if payer is None:
+        return Loaded(None, tuple(problems))
+
+    names = Names(lists, payer.lines, payer.plans, payer.contacts, questionnaires)
+    policies = [
+        build_policy(document, names, problems)
+        for path in files
+        if path.startswith("policies/") and (document := _document(files, path, "policy", problems))
+    ]
+    problems += check_overlaps(
+        policies, {policy.scope.slug: f"policies/{policy.scope.slug}.yaml" for policy in policies}
+    )
+    guidance = [
+        build_guidance(document, names, problems)
+        for path in files
+        if path.startswith("guidance/") and (document := _document(files, path, "guidance", problems))
+    ]
+    table = _table(files, payer, names, crosswalks, problems)
+    if table is None or any(problem.severity == "error" for problem in problems):
+        return Loaded(None, tuple(problems))
+    digest = content_hash(files)
+    rulebook = Rulebook(
+        hash=digest,
+        label=digest[:12],
+        payer=payer,
+        table=table,
+        crosswalks=crosswalks,
+        lists=lists,
+        questionnaires=questionnaires,
+        files=dict(files),
+        _policies=_index(policies),
+        _guidance=_index(guidance),
+    )
+    return Loaded(rulebook, tuple(problems))
+
+
+def content_hash(files: Mapping[str, str]) -> str:
+    """SHA-256 over the paths and texts, in path order."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path}\0{len(files[path].encode())}\0".encode())
+        digest.update(files[path].encode())
+    return digest.hexdigest()
+
+
+def _document(files: Mapping[str, str], path: str, kind: str, problems: list[Problem]) -> Document | None:
+    """A YAML file that meets its schema; None, with problems, when it does not."""
+    if path not in files:
+        problems.append(Problem(path, None, None, "The file is missing.", f"Add {path}."))
+        return None
+    document, found = read_document(files[path], path)
+    if document is not None:
+        found += schema.check(document, kind)
+    problems += found
+    return document if not found else None
+
+
+def _table(
+    files: Mapping[str, str], payer: Payer, names: Names, crosswalks: Crosswalks, problems: list[Problem]
+) -> RoutingTable | None:
+    if ROUTES_FILE not in files:
+        problems.append(Problem(ROUTES_FILE, None, None, "The file is missing.", "Add the routing table."))
+        return None
+    words: dict[str, frozenset[str]] = {
+        "lob": frozenset(payer.lines),
+        "plan": frozenset(payer.plans),
+        "route": crosswalks.route_words,
+        "dose_form": frozenset(crosswalks.routes_of_form),
+        "flag": frozenset(payer.flags),
+        "clock": frozenset(payer.clocks),
+        "handoff": frozenset(payer.pharmacy),
+        "questionnaire": frozenset(names.questionnaires),
+    }
+    vocabulary = Vocabulary(lists=names.lists, words=words)
+    table, found = read_table(files[ROUTES_FILE], file=ROUTES_FILE, vocabulary=vocabulary, catalog=crosswalks.catalog)
+    problems += found
+    return table
+
+
+def _questionnaires(files: Mapping[str, str], problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    """Each form's folder name with its versioned canonical."""
+    for path, text in files.items():
+        if not path.startswith("questionnaires/"):
+            continue
+        try:
+            form = decode(text.encode())
+        except InvalidRequest as error:
+            problems.append(Problem(path, None, None, f"This is not JSON: {error}", "Correct the file."))
+            continue
+        if not isinstance(form, dict) or form.get("resourceType") != "Questionnaire":
+            problems.append(
+                Problem(path, 1, "resourceType", "This is not a Questionnaire.", "Put the Questionnaire here.")
+            )
+        elif not form.get("url") or not form.get("version"):
+            problems.append(
+                Problem(path, 1, "url", "The form lacks a url or a version.", "Add both: answers name the version.")
+            )
+        else:
+            yield path.split("/")[1], f"{form['url']}|{form['version']}"
+
+
+def _index(rules: list[Scoped]) -> _ByCode[Scoped]:
+    exact: dict[Code, list[Scoped]] = {}
+    for rule in rules:
+        for code in rule.scope.codes.exact:
+            exact.setdefault(code, []).append(rule)
+    prefixed = tuple(rule for rule in rules if rule.scope.codes.prefixes)
+    return _ByCode(tuple(rules), {code: tuple(found) for code, found in exact.items()}, prefixed)
+
+
+def _stem(path: str) -> str:
+    return path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _codes_of(value: Any) -> Iterator[Code]:
+    if isinstance(value, dict) and isinstance(value.get("coding"), list):
+        for coding in codings.codings_of(value):
+            yield as_code(coding)
+    else:
+        coding_found = codings.coding_of(value)
+        if coding_found is not None:
+            yield as_code(coding_found)
