@@ -98,7 +98,7 @@ def hang(handler: _Handler) -> None:
 
 
 def drip_headers(handler: _Handler) -> None:
-    handler.drip(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 10_000)
+    handler.drip(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: " + b"1" * 60_000)
 
 
 def drip_body(handler: _Handler) -> None:
@@ -119,14 +119,16 @@ def cut_short(handler: _Handler) -> None:
     handler.close_connection = True
 
 
-def huge(handler: _Handler) -> None:
-    """50 MB, without saying so beforehand."""
-    handler.send(200, b"", Transfer_Encoding="chunked")
-    piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-    with suppress(OSError):
-        for _ in range(800):
-            handler.wfile.write(piece)
-        handler.wfile.write(b"0\r\n\r\n")
+def endless(code: int) -> Behaviour:
+    def stream(handler: _Handler) -> None:
+        handler.send(code, b"", Transfer_Encoding="chunked", Location="/fhir/Patient/p2")
+        piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        with suppress(OSError):
+            while not handler.server.closing.is_set():
+                handler.wfile.write(piece)
+        handler.close_connection = True
+
+    return stream
 
 
 def bomb(handler: _Handler) -> None:

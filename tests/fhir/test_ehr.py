@@ -104,7 +104,9 @@ TROUBLE = [
     ("broken gzip", answer(b"no gzip", Content_Encoding="gzip"), "could not be reached"),
     ("reset", ehr_server.reset, "broke off the connection"),
     ("cut short", ehr_server.cut_short, "broke off the connection"),
-    ("huge", ehr_server.huge, "larger than 5 MB"),
+    ("endless", ehr_server.endless(200), "larger than 5 MB"),
+    ("endless redirect", ehr_server.endless(302), "redirected the request for Patient"),
+    ("endless error", ehr_server.endless(500), "failed while answering for Patient (500)"),
     ("bomb", ehr_server.bomb, "larger than 5 MB"),
 ]  # fmt: skip
 
