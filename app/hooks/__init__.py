@@ -1,0 +1,1 @@
+"""The CDS Hooks protocol, nothing payer-specific: requests, discovery, configuration, cards."""

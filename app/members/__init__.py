@@ -1,0 +1,6 @@
+"""The payer's own member data behind one interface: the roster, or the Coverage resource taken at its word."""
+
+from app.members.directory import MemberDirectory
+from app.members.member import Member, MemberMatch, MemberSource
+
+__all__ = ["Member", "MemberDirectory", "MemberMatch", "MemberSource"]

@@ -1,0 +1,124 @@
+"""The payer's own roster: a CSV of members, matched by member id and birth date."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from app.errors import SettingsError
+from app.fhir import dates
+from app.members.member import Member, MemberMatch
+
+COLUMNS = ("member_id", "birth_date", "line", "plan", "group", "state", "from", "to", "flags", "pharmacy")
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A member's stretch of coverage; `end` is the first day without it."""
+
+    member: Member
+    start: date
+    end: date | None
+
+
+class Roster:
+    """Members by id. Read once; a payer's real member system goes behind the same interface."""
+
+    def __init__(self, spans: Mapping[str, tuple[_Span, ...]]) -> None:
+        self._spans = spans
+
+    @classmethod
+    def read(cls, path: Path) -> Roster:
+        """Read a roster file; SettingsError names the line that is wrong."""
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise SettingsError(f"The roster {path} cannot be read: {error.strerror}.") from error
+        spans: dict[str, tuple[_Span, ...]] = {}
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        reader = csv.DictReader(lines)
+        missing = [
+            name for name in ("member_id", "birth_date", "line", "from") if name not in (reader.fieldnames or ())
+        ]
+        if missing:
+            raise SettingsError(f"The roster {path} lacks the column '{missing[0]}'.")
+        for number, row in enumerate(reader, start=1):
+            try:
+                span = _span({key: (value or "").strip() for key, value in row.items() if key})
+            except ValueError as error:
+                raise SettingsError(f"The roster {path} is wrong in its member {number}: {error}.") from None
+            spans[span.member.member_id] = (*spans.get(span.member.member_id, ()), span)
+        return cls(spans)
+
+    def find(self, coverage: dict[str, Any], patient: dict[str, Any] | None, on: date) -> MemberMatch:
+        """Match by any member id the Coverage carries; a different birth date is a different person."""
+        ids = [member_id for member_id in member_ids(coverage) if member_id in self._spans]
+        if not ids:
+            return MemberMatch("not-found", words="No member of this plan has the identifier on the coverage.")
+        if len({id(self._spans[member_id]) for member_id in ids}) > 1:
+            return MemberMatch("unclear", words="The coverage carries the identifiers of several members.")
+        spans = self._spans[ids[0]]
+        stated = (patient or {}).get("birthDate")
+        if stated and spans[0].member.birth_date and not _same_birth(spans[0].member.birth_date, stated):
+            return MemberMatch("not-found", words="The birth date differs from the one on file for this identifier.")
+        for span in spans:
+            if span.start <= on and (span.end is None or on < span.end):
+                return MemberMatch("found", span.member)
+        return MemberMatch("ended", spans[-1].member, "The member has no coverage in force on the day of service.")
+
+
+def member_ids(coverage: Mapping[str, Any]) -> list[str]:
+    """Identifiers a Coverage gives for its member: those typed as member numbers first, then subscriber ids."""
+    found: list[str] = []
+    identifiers = coverage.get("identifier")
+    for identifier in identifiers if isinstance(identifiers, list) else []:
+        if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
+            kinds = identifier.get("type", {}).get("coding", []) if isinstance(identifier.get("type"), dict) else []
+            is_member = any(isinstance(kind, dict) and kind.get("code") in ("MB", "MI") for kind in kinds)
+            found.insert(0, identifier["value"]) if is_member else found.append(identifier["value"])
+    subscriber, dependent = coverage.get("subscriberId"), coverage.get("dependent")
+    if isinstance(subscriber, str):
+        found += [f"{subscriber}{dependent}", subscriber] if isinstance(dependent, str) else [subscriber]
+    return list(dict.fromkeys(found))
+
+
+def _same_birth(on_file: str, stated: object) -> bool:
+    """Whether a stated birth date, perhaps only a year or month, can be the one on file."""
+    known, first, last = dates.first_day(on_file), dates.first_day(stated), dates.last_day(stated)
+    return known is None or first is None or last is None or first <= known <= last
+
+
+def _span(row: dict[str, str]) -> _Span:
+    if not row["member_id"]:
+        raise ValueError("it has no member_id")
+    flags: dict[str, bool] = {}
+    for part in (piece.strip() for piece in row.get("flags", "").split(";")):
+        if part:
+            name, _, value = (piece.strip() for piece in part.partition("="))
+            if value not in ("yes", "no"):
+                raise ValueError(f"flag '{part}' is not written name=yes or name=no")
+            flags[name] = value == "yes"
+    for column in ("birth_date", "from", "to"):
+        if row.get(column) and dates.first_day(row[column]) is None:
+            raise ValueError(f"{column} is not a date written year-month-day")
+    member = Member(
+        member_id=row["member_id"],
+        source="roster",
+        line=row["line"] or None,
+        plan=row.get("plan") or None,
+        group=row.get("group") or None,
+        state=row.get("state") or None,
+        pharmacy=row.get("pharmacy") or None,
+        bin=row.get("bin") or None,
+        pcn=row.get("pcn") or None,
+        birth_date=row.get("birth_date") or None,
+        flags=flags,
+    )
+    start = dates.first_day(row["from"])
+    if start is None:
+        raise ValueError("it has no 'from' date")
+    return _Span(member, start, dates.first_day(row.get("to")))

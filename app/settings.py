@@ -1,0 +1,74 @@
+"""Every setting: its name, environment variable (`SIGNPOST_` and the name in capitals), default and meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Settings of the service. Each is read from the environment; flags of `signpost serve` go before it."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNPOST_", extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(2, ge=1, description="Worker processes.")
+    threads: int = Field(16, ge=1, description="Threads in each worker; a hook that waits for the EHR holds one.")
+    sandbox: bool = Field(
+        False,
+        description="Open mode for trying and testing: loopback only, no client JWT, any payer and any fhirServer.",
+    )
+    base_url: str | None = Field(None, description="Public address of the service, when it is behind a proxy.")
+    rules: Path = Field(ROOT / "rules", description="Folder of the rule files.")
+    questionnaires: Path = Field(ROOT / "questionnaires", description="Folder of the forms.")
+    rules_interval: float = Field(1.0, ge=0, description="Seconds between looks at the rule files; 0 never looks.")
+    data_dir: Path = Field(Path("data"), description="Folder for the embedded ledger.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the ledger; left out: SQLite in the data folder."
+    )
+    sqlite_synchronous: Literal["full", "normal"] = Field(
+        "full", description="SQLite durability: `full` survives a power cut, `normal` only a crash of the process."
+    )
+    roster: Path | None = Field(
+        None, description="Member roster (CSV); left out: members/roster.csv of the rules folder."
+    )
+    member_sources: Annotated[tuple[Literal["roster", "coverage"], ...], NoDecode] = Field(
+        ("roster",),
+        description="Where members are looked up, in order, with commas: `roster`, `coverage`. The sandbox uses both.",
+    )
+    answer_within: float = Field(
+        4.5,
+        gt=0,
+        le=10,
+        description="Seconds for a whole call; CRD allows 5 (found-2). Reading the EHR stops before it.",
+    )
+    max_body_bytes: int = Field(5_000_000, ge=10_000, description="Largest request body, in bytes.")
+    max_orders: int = Field(200, ge=1, description="Most orders in one call.")
+    ehr_max_bytes: int = Field(5_000_000, ge=10_000, description="Largest answer accepted from the EHR, in bytes.")
+    ehr_max_pages: int = Field(5, ge=1, description="Most pages followed in one EHR search.")
+    default_crd_version: Literal["2.2"] = Field("2.2", description="CRD version answered when a request names none.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line written."
+    )
+
+    @field_validator("member_sources", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """The environment gives one string."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is kept."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').resolve()}"
+
+    @property
+    def roster_path(self) -> Path:
+        """Where the roster is kept."""
+        return self.roster or self.rules / "members" / "roster.csv"
