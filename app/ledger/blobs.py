@@ -1,7 +1,7 @@
 """Blobs as zstd frames.
 
-Level 3: on a 24 KB hook request with its response about 45 µs and a sixth of the size; level 1 saves 7 µs and costs
-5 % of the space, level 5 doubles the time for 4 %.
+Level 3: 52 KB of hook request and response take about 45 µs. Level 1 saves 7 µs and costs 5 % of the space; level 5
+nearly trebles the time for 8 %.
 """
 
 from __future__ import annotations

@@ -82,7 +82,8 @@ class Ledger:
             asked = invocation_row(call)
             answered = [assertion_row(record, call.invocation_id) for record in call.assertions]
             events = _events(call, asked, answered)
-        except (TypeError, ValueError, OverflowError) as error:
+        except Exception as error:
+            # Outside the handler again, and by its kind only: the message may quote the value.
             reason = type(error).__name__
         else:
             self._store.write(doing, lambda connection: self._append(connection, asked, answered, events))
@@ -166,12 +167,12 @@ class Ledger:
 def _migrate_sqlite(store: Store) -> None:
     create_sqlite_file(store.url)
 
-    def current(connection: Connection) -> bool:
-        return schema.version(connection) == schema.HEAD
+    def prepare(connection: Connection) -> str | None:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        return schema.version(connection)
 
     doing = "the ledger cannot be opened"
-    if not store.read(doing, current):
-        store.read(doing, lambda connection: connection.exec_driver_sql("PRAGMA journal_mode=WAL"))
+    if store.read(doing, prepare) != schema.HEAD:
         store.write(doing, schema.upgrade)
 
 

@@ -34,7 +34,12 @@ def _json(value: object) -> str:
 
 
 def invocation_row(call: Invocation) -> Row:
-    """The `invocation` row of a call. Numbers are brought to their column's type: the digest sees what is stored."""
+    """The `invocation` row of a call; ValueError where the request is not of the size it is said to be.
+
+    Numbers are brought to their column's type: the digest sees what is stored.
+    """
+    if call.request is not None and len(call.request) != call.request_size:
+        raise ValueError("request_size is not the request's")
     return {
         "invocation_id": call.invocation_id,
         "received_at": instant(call.received_at),

@@ -76,7 +76,9 @@ def make_call(make_assertion: Callable[..., AssertionRecord], rulebook: Rulebook
     """A call with two assertions, every field set. `request` and `request_sha256` agree unless said otherwise."""
 
     def make(**changes: Any) -> Call:
-        request = changes.get("request") or json.dumps({"hook": "order-sign", "patient": MARKER}).encode()
+        request = changes.get("request")
+        if request is None:
+            request = json.dumps({"hook": "order-sign", "patient": MARKER}).encode()
         call = Call(
             invocation_id=str(uuid.uuid4()),
             received_at=datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=UTC),

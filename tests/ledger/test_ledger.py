@@ -73,6 +73,7 @@ def test_a_call_comes_back_as_it_was(ledger: Ledger, make_call: Callable[..., Ca
     assert [found.assertion_id for found in ledger.assertions_of(call.invocation_id)] == [
         record.assertion_id for record in call.assertions
     ]
+    assert ledger.verify() == []
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,8 @@ REFUSED: dict[str, tuple[Callable[[Call], Call], str]] = {
         "ValueError",
     ),
     "text-for-bytes": (lambda call: replace(call, response=MARKER), "TypeError"),  # type: ignore[arg-type]
+    "text-for-a-time": (lambda call: replace(call, received_at=MARKER), "AttributeError"),  # type: ignore[arg-type]
+    "wrong-request-size": (lambda call: replace(call, request_size=call.request_size + 1), "ValueError"),
     "lone-surrogate": (lambda call: replace(call, client=f"{MARKER}\ud800"), "UnicodeEncodeError"),
     "no-hook": (lambda call: replace(call, invocation_id="another", hook=None), "NOT NULL"),  # type: ignore[arg-type]
 }

@@ -70,6 +70,18 @@ def test_a_new_file_is_private_and_in_wal_mode(url: str, path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_a_restored_copy_goes_back_to_wal_mode(url: str, path: Path, tmp_path: Path) -> None:
+    Ledger.open(url).close()
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"VACUUM INTO '{copy}'")
+
+    Ledger.open(f"sqlite:///{copy}").close()
+
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 @pytest.mark.parametrize(("synchronous", "level"), [("full", 2), ("normal", 1)])
 def test_synchronous_is_what_was_asked(url: str, synchronous: Any, level: int) -> None:
     ledger = Ledger.open(url, synchronous=synchronous)
