@@ -1,0 +1,388 @@
+"""Syntax tree → closures `(scope, this) -> items`, for evaluation. judging.py has those for judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.fhirpath import model, syntax
+from app.fhirpath.analysis import CONTEXT_VARIABLES, PREFIXES, STANDARD_VARIABLES, Analysis
+from app.fhirpath.arithmetic import OPERATORS, negate, posit
+from app.fhirpath.collection import (
+    FALSE,
+    TRUE,
+    Seen,
+    compare,
+    distinct,
+    equal,
+    equivalent,
+    single,
+    truth,
+    verdict,
+)
+from app.fhirpath.element import Element, Items, lift, step
+from app.fhirpath.errors import FhirPathError
+from app.fhirpath.functions import FUNCTIONS, Function
+from app.fhirpath.functions.subsetting import at
+from app.fhirpath.scope import Scope
+
+Body = Callable[[Scope, Items], Items]
+Operation = Callable[[Scope, Items, Items], Items]
+_METERED = 64
+
+
+def equals(scope: Scope, left: Items, right: Items) -> Items:
+    """`=`."""
+    return verdict(equal(left, right))
+
+
+def differs(scope: Scope, left: Items, right: Items) -> Items:
+    """`!=`."""
+    same = equal(left, right)
+    return [] if same is None else [not same]
+
+
+def member(scope: Scope, left: Items, right: Items) -> Items:
+    """`in`: empty on the left gives empty."""
+    if not left:
+        return []
+    single(left, "the item looked for")
+    scope.spend(len(right))
+    return [left[0] in Seen(right)]
+
+
+def union(scope: Scope, left: Items, right: Items) -> Items:
+    """`|`."""
+    scope.spend(len(left) + len(right))
+    return distinct(left + right)
+
+
+def _ordering(operator: str, accepts: Callable[[int], bool]) -> Operation:
+    def apply(scope: Scope, left: Items, right: Items) -> Items:
+        order = compare(left, right, operator)
+        return [] if order is None else [accepts(order)]
+
+    return apply
+
+
+# How each operator works on two collections; the logical ones decide from one side where they can.
+BINARY: dict[str, Operation] = {
+    **OPERATORS,
+    "=": equals,
+    "!=": differs,
+    "~": lambda scope, left, right: [equivalent(left, right)],
+    "!~": lambda scope, left, right: [not equivalent(left, right)],
+    "<": _ordering("<", lambda order: order < 0),
+    "<=": _ordering("<=", lambda order: order <= 0),
+    ">": _ordering(">", lambda order: order > 0),
+    ">=": _ordering(">=", lambda order: order >= 0),
+    "|": union,
+    "in": member,
+    "contains": lambda scope, left, right: member(scope, right, left),
+}
+
+
+class Emitter:
+    """Emits one tree; the tree has passed `Analysis`."""
+
+    def __init__(self, text: str, analysis: Analysis, *, tracing: bool = False) -> None:
+        self.text = text
+        self.analysis = analysis
+        self.tracing = tracing
+
+    def emit(self, node: syntax.Node) -> Body:
+        """The closure for `node`."""
+        match node:
+            case syntax.Literal():
+                body = self.literal(node)
+            case syntax.Variable():
+                body = self.variable(node)
+            case syntax.Special():
+                body = _SPECIAL[node.name]
+            case syntax.Path():
+                body = self.path(node)
+            case syntax.Call():
+                body = self.call(node)
+            case syntax.Index():
+                body = self.index(node)
+            case syntax.Unary():
+                body = self.unary(node)
+            case syntax.Binary():
+                body = self.binary(node)
+            case syntax.TypeTest():
+                body = self.type_test(node)
+            case _:
+                raise TypeError(type(node).__name__)
+        return self.traced(node, body) if self.tracing else body
+
+    def traced(self, node: syntax.Node, body: Body) -> Body:
+        start, end = node.start, node.end
+
+        def run(scope: Scope, this: Items) -> Items:
+            recorder = scope.recorder
+            recorder.enter(start, end)
+            result: Items | None = None
+            try:
+                result = body(scope, this)
+            finally:
+                recorder.leave(result)
+            return result
+
+        return run
+
+    def literal(self, node: syntax.Literal) -> Body:
+        value = node.value
+        return lambda scope, this: value
+
+    def variable(self, node: syntax.Variable) -> Body:
+        name = node.name
+        constant = STANDARD_VARIABLES.get(name)
+        for prefix, url in PREFIXES.items():
+            if name.startswith(prefix):
+                constant = url + name.removeprefix(prefix)
+        if constant is not None:
+            items = [constant]
+            return lambda scope, this: items
+        if name in CONTEXT_VARIABLES:
+            attribute = {"context": "context", "resource": "resource", "rootResource": "root"}[name]
+            return lambda scope, this: getattr(scope, attribute)  # type: ignore[no-any-return]
+        hint = self.analysis.hints.get(name)
+        kind = model.find(hint) if hint else None
+
+        def run(scope: Scope, this: Items) -> Items:
+            found = scope.defined.get(name)
+            if found is None:
+                if name not in scope.variables:
+                    raise FhirPathError(f"%{name} was not passed")
+                found = scope.defined[name] = self.lifted(scope.variables[name], name, kind)
+            return found
+
+        return run
+
+    def lifted(self, value: Any, name: str, kind: model.Type | None) -> Items:
+        return lift(value, kind)
+
+    def path(self, node: syntax.Path) -> Body:
+        names: list[str] = []
+        walk: syntax.Node | None = node
+        while isinstance(walk, syntax.Path) and not self.is_type_root(walk):
+            names.insert(0, walk.name)
+            walk = walk.source
+            if self.tracing:
+                break
+        start = None if walk is None else self.emit(walk) if not self.is_type_root(walk) else self.type_root(walk)
+        if not names and start is not None:
+            return start
+        if len(names) == 1 and start is None:
+            return lambda scope, this, name=names[0]: step(this, name)  # type: ignore[misc]
+
+        def run(scope: Scope, this: Items) -> Items:
+            items = this if start is None else start(scope, this)
+            for name in names:
+                items = step(items, name)
+                if len(items) > _METERED:
+                    scope.spend(len(items))
+            return items
+
+        return run
+
+    def is_type_root(self, node: syntax.Node | None) -> bool:
+        """Whether a path starts with the name of the context's type: `Patient.name`."""
+        if not isinstance(node, syntax.Path) or node.source is not None or not self.analysis.typed:
+            return False
+        return node.name[0].isupper() and model.find(node.name) is not None
+
+    def type_root(self, node: syntax.Node | None) -> Body:
+        name = node.name if isinstance(node, syntax.Path) else ""
+
+        def run(scope: Scope, this: Items) -> Items:
+            return [item for item in this if type(item) is Element and name in item.type.ancestors]
+
+        return run
+
+    def index(self, node: syntax.Index) -> Body:
+        source, index = self.emit(node.source), self.emit(node.index)
+        return lambda scope, this: at(scope, source(scope, this), index(scope, this))
+
+    def unary(self, node: syntax.Unary) -> Body:
+        operand = self.emit(node.operand)
+        apply = negate if node.operator == "-" else posit
+        return lambda scope, this: apply(operand(scope, this))
+
+    def type_test(self, node: syntax.TypeTest) -> Body:
+        operand = self.emit(node.operand)
+        target = self.analysis.type_target(node.type)
+        run = FUNCTIONS[node.operator].run
+        return lambda scope, this: run(scope, operand(scope, this), target)  # type: ignore[no-any-return]
+
+    def binary(self, node: syntax.Binary) -> Body:
+        left, right = self.emit(node.left), self.emit(node.right)
+        operator = node.operator
+        if operator in _LOGIC:
+            return _LOGIC[operator](left, right)
+        if operator == "=" and isinstance(node.right, syntax.Literal) and node.right.value:
+            wanted = node.right.value[0]
+            if type(wanted) is str:
+                return _equals_text(left, wanted)
+        if operator == "|" and not self.tracing:
+            constant = _constants(node)
+            if constant is not None:
+                return lambda scope, this: constant
+        if operator == "in" and not self.tracing:
+            wanted_items = _constants(node.right)
+            if wanted_items is not None:
+                return _in_constants(left, wanted_items)
+        apply = BINARY[operator]
+        return lambda scope, this: apply(scope, left(scope, this), right(scope, this))
+
+    def call(self, node: syntax.Call) -> Body:
+        function = FUNCTIONS[node.name]
+        source = _this if node.source is None else self.emit(node.source)
+        arguments = [self.argument(function, position, argument) for position, argument in enumerate(node.arguments)]
+        body = _call(function.run, source, arguments)
+        takes_expression = any(parameter.kind == "expression" for parameter in function.parameters)
+        return _restoring(body) if takes_expression and self.analysis.uses_position else body
+
+    def argument(self, function: Function, position: int, node: syntax.Node) -> tuple[bool, Any]:
+        """Whether the argument is evaluated before the call, and the closure or constant to pass."""
+        kind = function.parameter(position).kind
+        if kind == "type":
+            return False, self.analysis.type_target(node)
+        if kind == "literal" and isinstance(node, syntax.Literal):
+            return False, node.value[0]
+        if kind == "sortkey" and isinstance(node, syntax.SortKey):
+            return False, (self.emit(node.key), node.descending)
+        return kind != "expression", self.emit(node)
+
+
+def _this(scope: Scope, this: Items) -> Items:
+    return this
+
+
+_SPECIAL: dict[str, Body] = {
+    "$this": _this,
+    "$index": lambda scope, this: scope.index,
+    "$total": lambda scope, this: scope.total,
+}
+
+
+def _call(run: Callable[..., Items], source: Body, arguments: list[tuple[bool, Any]]) -> Body:
+    """The call, in a form for the number of arguments, because most have one or none."""
+    if not arguments:
+        return lambda scope, this: run(scope, source(scope, this))
+    if len(arguments) == 1:
+        evaluated, only = arguments[0]
+        if evaluated:
+            return lambda scope, this: run(scope, source(scope, this), only(scope, this))
+        return lambda scope, this: run(scope, source(scope, this), only)
+
+    def several(scope: Scope, this: Items) -> Items:
+        items = source(scope, this)
+        return run(scope, items, *(value(scope, this) if evaluated else value for evaluated, value in arguments))
+
+    return several
+
+
+def _restoring(body: Body) -> Body:
+    """Gives $index and $total of the outer function back after an inner one."""
+
+    def run(scope: Scope, this: Items) -> Items:
+        index, total = scope.index, scope.total
+        try:
+            return body(scope, this)
+        finally:
+            scope.index, scope.total = index, total
+
+    return run
+
+
+def _equals_text(left: Body, wanted: str) -> Body:
+    """`path = 'literal'`, the commonest comparison there is."""
+    right = [wanted]
+
+    def run(scope: Scope, this: Items) -> Items:
+        items = left(scope, this)
+        if len(items) == 1:
+            item = items[0]
+            value = item.value if type(item) is Element and item.type.temporal is None else item
+            if type(value) is str:
+                return TRUE if value == wanted else FALSE
+        return verdict(equal(items, right))
+
+    return run
+
+
+def _constants(node: syntax.Node) -> Items | None:
+    """The items of a union of literals, None for anything else."""
+    if isinstance(node, syntax.Literal):
+        return node.value
+    if isinstance(node, syntax.Binary) and node.operator == "|":
+        left, right = _constants(node.left), _constants(node.right)
+        return None if left is None or right is None else distinct(left + right)
+    return None
+
+
+def _in_constants(left: Body, constants: Items) -> Body:
+    texts = frozenset(item for item in constants if type(item) is str)
+
+    def run(scope: Scope, this: Items) -> Items:
+        items = left(scope, this)
+        if len(items) == 1:
+            item = items[0]
+            value = item.value if type(item) is Element and item.type.temporal is None else item
+            if type(value) is str:
+                return TRUE if value in texts else FALSE
+        return member(scope, items, constants)
+
+    return run
+
+
+def _and(left: Body, right: Body) -> Body:
+    def run(scope: Scope, this: Items) -> Items:
+        first = truth(left(scope, this), "the left side of and")
+        if first is False:
+            return FALSE
+        second = truth(right(scope, this), "the right side of and")
+        if second is False:
+            return FALSE
+        return TRUE if first and second else []
+
+    return run
+
+
+def _or(left: Body, right: Body) -> Body:
+    def run(scope: Scope, this: Items) -> Items:
+        first = truth(left(scope, this), "the left side of or")
+        if first:
+            return TRUE
+        second = truth(right(scope, this), "the right side of or")
+        if second:
+            return TRUE
+        return [] if first is None or second is None else FALSE
+
+    return run
+
+
+def _xor(left: Body, right: Body) -> Body:
+    def run(scope: Scope, this: Items) -> Items:
+        first = truth(left(scope, this), "the left side of xor")
+        second = truth(right(scope, this), "the right side of xor")
+        return [] if first is None or second is None else [first != second]
+
+    return run
+
+
+def _implies(left: Body, right: Body) -> Body:
+    def run(scope: Scope, this: Items) -> Items:
+        first = truth(left(scope, this), "the left side of implies")
+        if first is False:
+            return TRUE
+        second = truth(right(scope, this), "the right side of implies")
+        if second:
+            return TRUE
+        return [] if first is None or second is None else FALSE
+
+    return run
+
+
+_LOGIC: dict[str, Callable[[Body, Body], Body]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}

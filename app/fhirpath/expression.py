@@ -1,0 +1,195 @@
+"""The public face: compile a text once, evaluate, judge or trace it as often as wanted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from app.fhirpath import model
+from app.fhirpath.analysis import Analysis
+from app.fhirpath.element import Element, Items, lift, output
+from app.fhirpath.emitter import Body, Emitter
+from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError
+from app.fhirpath.gaps import Judgement, Missing
+from app.fhirpath.judging import JudgingEmitter, lifted
+from app.fhirpath.parser import Parser
+from app.fhirpath.partial import because, is_open
+from app.fhirpath.scope import DEFAULT_LIMITS, Limits, MemberOf, Resolve, Scope
+from app.fhirpath.temporal import DateTime
+from app.fhirpath.trace import Recorder, Trace
+
+
+def compile(  # noqa: A001 - the calling form is re.compile's
+    text: str,
+    variables: Collection[str] | None = None,
+    *,
+    root: str | None = None,
+    types: Mapping[str, str | None] | None = None,
+    model: Literal["r4"] | None = "r4",
+) -> Expression:
+    """Parse and check `text`; FhirPathSyntaxError when it is not sound.
+
+    `variables` are the %names allowed besides the standard ones, None allows any. `root` is the FHIR type of the
+    context, `types` those of variables; where types are known, unknown element names are errors too. `model=None`
+    switches the R4 type table off: paths then follow the JSON alone.
+    """
+    return Expression(text, variables, root=root, types=types or {}, typed=model is not None)
+
+
+class Expression:
+    """A compiled expression: immutable, without state of an evaluation, safe to share between threads.
+
+    `variables` are the %names it uses besides the standard ones, `value_sets` the literal names given to memberOf(),
+    `paths` the element paths under variables (`%order.code.coding`), as far as the text shows them.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        variables: Collection[str] | None,
+        *,
+        root: str | None,
+        types: Mapping[str, str | None],
+        typed: bool,
+    ) -> None:
+        self.text = text
+        self._tree = Parser(text).parse()
+        self._root = model.find(root) if root and typed else None
+        if root and typed and self._root is None:
+            raise ValueError(f"root: no FHIR R4 type {root!r}")
+        context = (self._root,) if self._root else ()
+        self._analysis = Analysis(text, variables, context, types, typed=typed)
+        try:
+            self._analysis.visit(self._tree, context, set())
+            self._body = Emitter(text, self._analysis).emit(self._tree)
+        except RecursionError:
+            raise FhirPathSyntaxError("Nested too deeply", text, 0) from None
+        self._typed = typed
+        self.variables = frozenset(self._analysis.variables)
+        self.value_sets = tuple(self._analysis.value_sets)
+        self.paths = tuple(self._analysis.paths)
+
+    def __repr__(self) -> str:
+        return f"fhirpath.compile({self.text!r})"
+
+    def evaluate(
+        self,
+        resource: Any,
+        variables: Mapping[str, Any] | None = None,
+        now: dt.datetime | None = None,
+        resolve: Resolve | None = None,
+        member_of: MemberOf | None = None,
+        limits: Limits | None = None,
+    ) -> list[Any]:
+        """The result as plain Python values; FhirPathError when it cannot be worked out.
+
+        `resource` is the context: a dict, a list of dicts, a scalar or None. An element comes back as the dict that
+        was handed in, not a copy. A fact that is `Unobtainable` raises as soon as it is needed; use `judge` where
+        facts may be missing.
+        """
+        scope = self._scope(variables, now, resolve, member_of, limits)
+        this = self._enter(scope, lift(resource, self._root))
+        return [output(item) for item in self._run(self._body, scope, this)]
+
+    def judge(
+        self,
+        resource: Any,
+        variables: Mapping[str, Any] | None = None,
+        now: dt.datetime | None = None,
+        resolve: Resolve | None = None,
+        member_of: MemberOf | None = None,
+        limits: Limits | None = None,
+    ) -> Judgement:
+        """True, False, or unknown with what it hinged on; FhirPathError when the result is no Boolean."""
+        scope = self._scope(variables, now, resolve, member_of, limits)
+        this = self._enter(scope, lifted(resource, "%context", self._root))
+        return self._judgement(self._run(self._judging, scope, this))
+
+    def trace(
+        self,
+        resource: Any,
+        variables: Mapping[str, Any] | None = None,
+        now: dt.datetime | None = None,
+        resolve: Resolve | None = None,
+        member_of: MemberOf | None = None,
+        limits: Limits | None = None,
+        *,
+        judging: bool = False,
+    ) -> Trace:
+        """Every sub-expression with its value, as `evaluate` sees it, or as `judge` does when `judging`.
+
+        An evaluation that fails is traced up to the failure: `Trace.error` then says why.
+        """
+        scope = self._scope(variables, now, resolve, member_of, limits)
+        scope.recorder = recorder = Recorder(self.text)
+        error: str | None = None
+        items: Items = []
+        try:
+            root = lifted(resource, "%context", self._root) if judging else lift(resource, self._root)
+            body = self._judging_tracing if judging else self._tracing
+            items = self._run(body, scope, self._enter(scope, root))
+        except FhirPathError as failure:
+            error = str(failure)
+        judgement = self._judgement(items) if judging and error is None else None
+        return Trace(
+            expression=self.text,
+            value=[output(item) for item in items],
+            judgement=judgement,
+            error=error,
+            steps=recorder.root.steps,
+        )
+
+    @cached_property
+    def _judging(self) -> Body:
+        return JudgingEmitter(self.text, self._analysis).emit(self._tree)
+
+    @cached_property
+    def _tracing(self) -> Body:
+        return Emitter(self.text, self._analysis, tracing=True).emit(self._tree)
+
+    @cached_property
+    def _judging_tracing(self) -> Body:
+        return JudgingEmitter(self.text, self._analysis, tracing=True).emit(self._tree)
+
+    def _scope(
+        self,
+        variables: Mapping[str, Any] | None,
+        now: dt.datetime | None,
+        resolve: Resolve | None,
+        member_of: MemberOf | None,
+        limits: Limits | None,
+    ) -> Scope:
+        moment = None if now is None else DateTime.from_datetime(now)
+        return Scope(variables or {}, moment, resolve, member_of, limits or DEFAULT_LIMITS)
+
+    def _enter(self, scope: Scope, this: Items) -> Items:
+        """Set %context, %resource and %rootResource, which the caller may override by variables of these names."""
+        scope.context = scope.resource = scope.root = this
+        overrides = scope.variables
+        if "context" in overrides:
+            scope.context = lift(overrides["context"])
+        if "resource" in overrides:
+            scope.resource = scope.root = lift(overrides["resource"])
+        if "rootResource" in overrides:
+            scope.root = lift(overrides["rootResource"])
+        return this
+
+    def _run(self, body: Body, scope: Scope, this: Items) -> Items:
+        try:
+            return body(scope, this)
+        except RecursionError:
+            raise FhirPathError("the evaluation nests too deeply") from None
+
+    def _judgement(self, items: Items) -> Judgement:
+        if is_open(items) or not items:
+            reasons = because(items) or (Missing(self.text, "the result is empty", "absent"),)
+            return Judgement(None, reasons)
+        if len(items) > 1:
+            raise FhirPathError(f"a judgement needs one Boolean, this gives {len(items)} items")
+        item = items[0]
+        value = item.value if type(item) is Element else item
+        if type(value) is not bool:
+            raise FhirPathError("a judgement needs a Boolean, this gives something else")
+        return Judgement(value)

@@ -1,0 +1,121 @@
+"""Filtering and projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.fhirpath.collection import Seen, kind_of, truth
+from app.fhirpath.element import Element, Items, plain
+from app.fhirpath.errors import FhirPathError
+from app.fhirpath.functions.registry import function
+from app.fhirpath.functions.types import TypeTarget
+from app.fhirpath.scope import Scope
+from app.fhirpath.temporal import Date, DateTime, Temporal
+
+Body = Callable[[Scope, Items], Items]
+_SECTION = "FHIRPath N1, Filtering and Projection"
+
+
+@function("where(criteria: expression)", _SECTION, flow="whole")
+def where(scope: Scope, items: Items, criteria: Body) -> Items:
+    """The items that meet the criteria."""
+    scope.spend(len(items))
+    out: Items = []
+    for position, item in enumerate(items):
+        scope.index = [position]
+        if truth(criteria(scope, [item])):
+            out.append(item)
+    return out
+
+
+@function("select(projection: expression)", _SECTION, flow="whole")
+def select(scope: Scope, items: Items, projection: Body) -> Items:
+    """What the projection gives for each item, in one collection."""
+    out: Items = []
+    for position, item in enumerate(items):
+        scope.index = [position]
+        out.extend(projection(scope, [item]))
+    scope.spend(len(items) + len(out))
+    return out
+
+
+@function("repeat(projection: expression)", _SECTION, flow="whole")
+def repeat(scope: Scope, items: Items, projection: Body) -> Items:
+    """The projection of each item, of the results, and so on, until nothing new comes."""
+    out: Items = []
+    seen = Seen()
+    queue = list(items)
+    position = 0
+    while position < len(queue):
+        scope.index = [position]
+        found = projection(scope, [queue[position]])
+        position += 1
+        scope.spend(1 + len(found))
+        for item in found:
+            if seen.add(item):
+                out.append(item)
+                queue.append(item)
+    scope.spend(len(out))
+    return out
+
+
+@function("repeatAll(projection: expression)", _SECTION, flow="whole")
+def repeat_all(scope: Scope, items: Items, projection: Body) -> Items:
+    """As repeat(), keeping items that are equal."""
+    out: Items = []
+    queue = list(items)
+    position = 0
+    while position < len(queue):
+        scope.index = [position]
+        found = projection(scope, [queue[position]])
+        position += 1
+        out.extend(found)
+        queue.extend(found)
+        scope.spend(1 + len(out))
+    return out
+
+
+@function("ofType(type: type)", _SECTION, flow="each")
+def of_type(scope: Scope, items: Items, target: TypeTarget) -> Items:
+    """The items of the type; a complex type includes those derived from it."""
+    return [item for item in items if target.selects(item)]
+
+
+@function("sort(key?: sortkey*)", "FHIRPath 3.0.0-ballot, sort", flow="whole")
+def sort(scope: Scope, items: Items, *keys: tuple[Body, bool]) -> Items:
+    """The items in order, by each key in turn; `desc` or a leading minus turns a key round, empty keys come first."""
+    scope.spend(len(items))
+    out = list(items)
+    for body, descending in reversed(keys or ((_itself, False),)):
+        decorated = [(_sort_key(body(scope, [item])), item) for item in out]
+        _check_comparable([key for key, _ in decorated])
+        decorated.sort(key=lambda pair: pair[0], reverse=descending)
+        out = [item for _, item in decorated]
+    return out
+
+
+def _itself(scope: Scope, this: Items) -> Items:
+    del scope
+    return this
+
+
+def _sort_key(items: Items) -> tuple[Any, ...]:
+    if not items:
+        return (0,)
+    if len(items) > 1:
+        raise FhirPathError("a key of sort() has several items")
+    value = plain(items[0])
+    if isinstance(value, Temporal):
+        parts = value.bounds(0, 0)[0] if isinstance(value, Date | DateTime) else value.parts
+        shift = value.offset or 0
+        del shift
+        return (1, "date" if isinstance(value, Date | DateTime) else "time", parts)
+    if type(value) is Element or type(value) is bool:
+        raise FhirPathError(f"sort() cannot order {kind_of(value)}")
+    return (1, "string" if type(value) is str else "number", value)
+
+
+def _check_comparable(keys: list[tuple[Any, ...]]) -> None:
+    if len({key[1] for key in keys if len(key) > 1}) > 1:
+        raise FhirPathError("the keys of sort() are of several types")

@@ -1,0 +1,82 @@
+"""What one evaluation carries with it. Compiled expressions hold no state, so threads share them freely."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from app.fhirpath.errors import LimitExceeded
+from app.fhirpath.temporal import DateTime
+
+_CLOCK_EVERY = 2_000
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one evaluation: work in items visited, items in a collection, characters in a string, seconds."""
+
+    steps: int = 1_000_000
+    items: int = 100_000
+    text: int = 1_000_000
+    seconds: float = 2.0
+
+
+DEFAULT_LIMITS = Limits()
+Resolve = Callable[[str], "dict[str, Any] | None"]
+MemberOf = Callable[[Any, str], "bool | None"]
+
+
+class Scope:
+    """The evaluation's inputs and its meter."""
+
+    __slots__ = (
+        "_checkpoint", "_deadline", "_steps", "context", "defined", "index", "limits", "member_of", "now", "recorder",
+        "resolve", "resource", "root", "total", "variables",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        variables: Mapping[str, Any],
+        now: DateTime | None,
+        resolve: Resolve | None,
+        member_of: MemberOf | None,
+        limits: Limits,
+    ) -> None:
+        self.context: list[Any] = []
+        self.resource: list[Any] = []
+        self.root: list[Any] = []
+        self.variables = variables
+        self.now = now
+        self.resolve = resolve
+        self.member_of = member_of
+        self.limits = limits
+        self.defined: dict[str, list[Any]] = {}
+        self.index: list[Any] = []
+        self.total: list[Any] = []
+        self.recorder: Any = None
+        self._steps = 0
+        self._checkpoint = 0
+        self._deadline = 0.0
+
+    def spend(self, count: int) -> None:
+        """Charge `count` visited items; LimitExceeded when the evaluation has had its share."""
+        if count > self.limits.items:
+            raise LimitExceeded(f"more than {self.limits.items} items in a collection")
+        self._steps = steps = self._steps + count
+        if steps >= self._checkpoint:
+            if steps > self.limits.steps:
+                raise LimitExceeded(f"more than {self.limits.steps} steps")
+            moment = time.monotonic()
+            if not self._deadline:
+                self._deadline = moment + self.limits.seconds
+            elif moment > self._deadline:
+                raise LimitExceeded(f"more than {self.limits.seconds} seconds")
+            self._checkpoint = min(steps + _CLOCK_EVERY, self.limits.steps)
+
+    def checked_text(self, text: str) -> str:
+        """`text`, if it is not too long."""
+        if len(text) > self.limits.text:
+            raise LimitExceeded(f"a string of more than {self.limits.text} characters")
+        return text
