@@ -8,7 +8,7 @@
 Nothing here knows anything of the service around it. See docs/fhirpath.md.
 """
 
-from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError, GapTouched, LimitExceeded
+from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError, GapError, LimitError
 from app.fhirpath.expression import Expression, compile
 from app.fhirpath.gaps import Incomplete, Judgement, Missing, Unobtainable
 from app.fhirpath.quantity import Quantity
@@ -17,6 +17,6 @@ from app.fhirpath.temporal import Date, DateTime, Time
 from app.fhirpath.trace import Step, Trace
 
 __all__ = [
-    "Date", "DateTime", "Expression", "FhirPathError", "FhirPathSyntaxError", "GapTouched", "Incomplete", "Judgement",
-    "LimitExceeded", "Limits", "Missing", "Quantity", "Step", "Time", "Trace", "Unobtainable", "compile",
+    "Date", "DateTime", "Expression", "FhirPathError", "FhirPathSyntaxError", "GapError", "Incomplete", "Judgement",
+    "LimitError", "Limits", "Missing", "Quantity", "Step", "Time", "Trace", "Unobtainable", "compile",
 ]  # fmt: skip

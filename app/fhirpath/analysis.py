@@ -26,7 +26,22 @@ CONTEXT_VARIABLES = ("context", "resource", "rootResource")
 PREFIXES = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 NOT_SUPPORTED = frozenset(["htmlChecks", "subsumes", "subsumedBy", "elementDefinition", "slice"])
 _KEEPS_TYPE = frozenset(
-    ["where", "first", "last", "tail", "skip", "take", "single", "distinct", "exclude", "intersect", "sort", "trace", "defineVariable", "checkModifiers"]
+    [
+        "where",
+        "first",
+        "last",
+        "tail",
+        "skip",
+        "take",
+        "single",
+        "distinct",
+        "exclude",
+        "intersect",
+        "sort",
+        "trace",
+        "defineVariable",
+        "checkModifiers",
+    ]
 )
 
 Types = tuple[Type, ...]  # what an item may be; empty when nothing is known

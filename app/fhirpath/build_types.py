@@ -24,7 +24,20 @@ TABLE = Path(__file__).with_name("r4.json")
 # FHIR R4 datatypes.html, "Primitive Types": each with the type it specialises.
 PRIMITIVES = {
     **dict.fromkeys(
-        ["boolean", "integer", "string", "decimal", "uri", "base64Binary", "instant", "date", "dateTime", "time", "xhtml"], "Element"
+        [
+            "boolean",
+            "integer",
+            "string",
+            "decimal",
+            "uri",
+            "base64Binary",
+            "instant",
+            "date",
+            "dateTime",
+            "time",
+            "xhtml",
+        ],
+        "Element",
     ),
     **dict.fromkeys(["code", "id", "markdown"], "string"),
     **dict.fromkeys(["url", "canonical", "uuid", "oid"], "uri"),

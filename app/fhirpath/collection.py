@@ -217,10 +217,8 @@ def compare(left: Items, right: Items, operator: str) -> int | None:
     if a is None or b is None:
         return None
     kind, other = type(a), type(b)
-    if kind is other and kind in (str, int, Decimal):
-        return (a > b) - (a < b)
-    if kind in (int, Decimal) and other in (int, Decimal):
-        return (a > b) - (a < b)
+    if (kind is str and other is str) or (kind in (int, Decimal) and other in (int, Decimal)):
+        return int(a > b) - int(a < b)
     if isinstance(a, Temporal) and isinstance(b, Temporal) and (kind is other or {kind, other} <= {Date, DateTime}):
         return a.compare(b)
     first, second = _as_quantity(a), _as_quantity(b)

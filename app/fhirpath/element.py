@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from app.fhirpath import model
-from app.fhirpath.errors import FhirPathError, GapTouched
+from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.gaps import Incomplete, Unobtainable
 from app.fhirpath.model import UNTYPED, Child, Type
 from app.fhirpath.quantity import CALENDAR_UNITS, Quantity
@@ -67,7 +67,7 @@ def system(value: Any) -> Any:
     if kind is float:
         return Decimal(repr(value))
     if isinstance(value, Unobtainable | Incomplete):
-        raise GapTouched(value.reason)
+        raise GapError(value.reason)
     if isinstance(value, dt.datetime):
         return DateTime.from_datetime(value)
     if isinstance(value, dt.date):
@@ -136,7 +136,7 @@ def _add(out: Items, raw: Any, kind: Type, sibling: Any, home: Any) -> None:
             if entry is not None or beside is not None:
                 _add(out, entry, kind, beside, home)
     elif isinstance(raw, Unobtainable | Incomplete):
-        raise GapTouched(raw.reason)
+        raise GapError(raw.reason)
     elif kind is not UNTYPED:
         out.append(Element(raw, kind, sibling, home))
     elif type(raw) is dict:
@@ -182,9 +182,9 @@ def _step_by_key(out: Items, item: Element, name: str, child: Child | None) -> N
         # Untyped JSON: valueQuantity answers to value, if Quantity is a type.
         if key.startswith(name) and key[len(name) : len(name) + 1].isupper():
             suffix = key[len(name) :]
-            kind = model.find(suffix) or model.find(suffix[0].lower() + suffix[1:])
-            if kind is not None:
-                _add(out, raw, kind, value.get(f"_{key}"), item.home)
+            chosen = model.find(suffix) or model.find(suffix[0].lower() + suffix[1:])
+            if chosen is not None:
+                _add(out, raw, chosen, value.get(f"_{key}"), item.home)
 
 
 def all_children(item: Any) -> Items:
@@ -247,7 +247,7 @@ def quantity(item: Any) -> Quantity | None:
         return None
     for key in ("value", "unit", "code", "system", "comparator"):
         if isinstance(data.get(key), Unobtainable | Incomplete):
-            raise GapTouched(data[key].reason)
+            raise GapError(data[key].reason)
     amount = data.get("value")
     if type(amount) not in (int, float, Decimal) or data.get("comparator"):
         return None

@@ -145,7 +145,7 @@ class Emitter:
             return lambda scope, this: items
         if name in CONTEXT_VARIABLES:
             attribute = {"context": "context", "resource": "resource", "rootResource": "root"}[name]
-            return lambda scope, this: getattr(scope, attribute)  # type: ignore[no-any-return]
+            return lambda scope, this: getattr(scope, attribute)
         hint = self.analysis.hints.get(name)
         kind = model.find(hint) if hint else None
 
@@ -213,7 +213,7 @@ class Emitter:
         operand = self.emit(node.operand)
         target = self.analysis.type_target(node.type)
         run = FUNCTIONS[node.operator].run
-        return lambda scope, this: run(scope, operand(scope, this), target)  # type: ignore[no-any-return]
+        return lambda scope, this: run(scope, operand(scope, this), target)
 
     def binary(self, node: syntax.Binary) -> Body:
         left, right = self.emit(node.left), self.emit(node.right)

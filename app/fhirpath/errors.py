@@ -34,11 +34,11 @@ class FhirPathSyntaxError(FhirPathError):
         return f"{self.message}{expected} at line {self.line}, column {self.column}\n{self.caret()}"
 
 
-class LimitExceeded(FhirPathError):
+class LimitError(FhirPathError):
     """One of the `Limits` of the evaluation was reached."""
 
 
-class GapTouched(FhirPathError):
+class GapError(FhirPathError):
     """The evaluation needs a fact that is `Unobtainable` or a collection that is `Incomplete`."""
 
     def __init__(self, reason: str) -> None:

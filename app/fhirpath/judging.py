@@ -15,7 +15,7 @@ from app.fhirpath.analysis import Analysis
 from app.fhirpath.collection import truth
 from app.fhirpath.element import Element, Items, lift, step
 from app.fhirpath.emitter import BINARY, Body, Emitter, _restoring, _this
-from app.fhirpath.errors import GapTouched
+from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
 from app.fhirpath.gaps import Incomplete, Missing, Unobtainable
@@ -166,7 +166,7 @@ def strict(label: str, apply: Callable[[], Items], *operands: Items) -> Items:
         return Partial([], open_because(*operands), open=True)
     try:
         result = apply()
-    except GapTouched as gap:
+    except GapError as gap:
         return unknown(Missing(label, gap.reason, "unobtainable"))
     if not result and type(result) is not Partial:
         reasons = because(*(items for items in operands if not items))
@@ -180,7 +180,7 @@ def each(label: str, apply: Callable[..., Items], *operands: Items, bound: bool 
     opened = any(map(is_open, operands))
     try:
         result = apply() if bound else apply(*operands)
-    except GapTouched as gap:
+    except GapError as gap:
         return unknown(*reasons, Missing(label, gap.reason, "unobtainable"))
     if opened:
         return Partial(result, reasons, open=True)
@@ -196,7 +196,7 @@ def judged_step(items: Items, name: str, label: str) -> Items:
     try:
         found = step(items, name)
         missing: tuple[Missing, ...] = ()
-    except GapTouched:
+    except GapError:
         found, missing = _step_around_gaps(items, name, label)
     if is_open(items):
         return Partial(found, (*because(items), *missing), open=True)
@@ -213,7 +213,7 @@ def _step_around_gaps(items: Items, name: str, label: str) -> tuple[Items, tuple
     for item in items:
         try:
             found += step([item], name)
-        except GapTouched:
+        except GapError:
             reasons: dict[str, None] = {}
             keys = {key: without_gaps(value, reasons) for key, value in item.value.items() if _may_hold(key, name)}
             rest = {key: value for key, value in item.value.items() if key not in keys}

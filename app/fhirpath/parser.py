@@ -159,7 +159,7 @@ class Parser:
             self.advance()
             end = self.expect("}", "after '{'").end
             return syntax.Literal(value=[], start=token.start, end=end)
-        self.fail(f"Unexpected {self.shown()}", _OPERAND)
+        return self.fail(f"Unexpected {self.shown()}", _OPERAND)
 
     def invocation(self, source: syntax.Node | None) -> syntax.Node:
         token = self.token
@@ -235,9 +235,8 @@ class Parser:
             elif isinstance(value, int) and value > _MAX_INTEGER:
                 self.fail(f"Integer above {_MAX_INTEGER}", "a decimal, or a string in quotes", token)
         else:
-            kinds = {"date": Date, "datetime": DateTime, "time": Time}
-            literal = token.text[2:] if token.kind == "time" else token.text[1:]
-            value = kinds[token.kind].parse(literal)
+            kind = {"date": Date, "datetime": DateTime, "time": Time}[token.kind]
+            value = kind.parse(token.text[2:] if token.kind == "time" else token.text[1:])
             if value is None:
                 self.fail(f"{token.text} is no valid {token.kind}", "a value that exists", token)
         return syntax.Literal(value=[value], start=start, end=end)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.fhirpath.errors import LimitExceeded
+from app.fhirpath.errors import LimitError
 from app.fhirpath.temporal import DateTime
 
 _CLOCK_EVERY = 2_000
@@ -61,22 +61,22 @@ class Scope:
         self._deadline = 0.0
 
     def spend(self, count: int) -> None:
-        """Charge `count` visited items; LimitExceeded when the evaluation has had its share."""
+        """Charge `count` visited items; LimitError when the evaluation has had its share."""
         if count > self.limits.items:
-            raise LimitExceeded(f"more than {self.limits.items} items in a collection")
+            raise LimitError(f"more than {self.limits.items} items in a collection")
         self._steps = steps = self._steps + count
         if steps >= self._checkpoint:
             if steps > self.limits.steps:
-                raise LimitExceeded(f"more than {self.limits.steps} steps")
+                raise LimitError(f"more than {self.limits.steps} steps")
             moment = time.monotonic()
             if not self._deadline:
                 self._deadline = moment + self.limits.seconds
             elif moment > self._deadline:
-                raise LimitExceeded(f"more than {self.limits.seconds} seconds")
+                raise LimitError(f"more than {self.limits.seconds} seconds")
             self._checkpoint = min(steps + _CLOCK_EVERY, self.limits.steps)
 
     def checked_text(self, text: str) -> str:
         """`text`, if it is not too long."""
         if len(text) > self.limits.text:
-            raise LimitExceeded(f"a string of more than {self.limits.text} characters")
+            raise LimitError(f"a string of more than {self.limits.text} characters")
         return text

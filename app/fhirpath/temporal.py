@@ -32,6 +32,16 @@ class Temporal:
     __slots__ = ("offset", "parts", "text")
     prefix: ClassVar[str] = "@"
 
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """From the FHIR form; None when it is no such value."""
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, parts: tuple[Any, ...], offset: int | None = None) -> Self:
+        """From components."""
+        raise NotImplementedError
+
     def __init__(self, text: str, parts: tuple[Any, ...], offset: int | None = None) -> None:
         self.text = text
         self.parts = parts
@@ -84,10 +94,11 @@ def _moment(parts: tuple[Any, ...], offset: int | None) -> dt.datetime:
     whole = int(seconds)
     micro = int((seconds - whole) / _MICRO)
     try:
-        local = dt.datetime(*parts[:5], whole, micro)  # noqa: DTZ001 - shifted to UTC just below
+        year, month, day, hour, minute = parts[:5]
+        local = dt.datetime(year, month, day, hour, minute, whole, micro)  # noqa: DTZ001 - shifted to UTC just below
         return local - dt.timedelta(minutes=offset or 0)
     except OverflowError:
-        return dt.datetime.min if parts[0] == 1 else dt.datetime.max
+        return dt.datetime.min if parts[0] == 1 else dt.datetime.max  # noqa: DTZ901 - as naive as the rest
 
 
 def filled(parts: tuple[Any, ...], *, last: bool, millisecond: bool = False) -> tuple[Any, ...]:
@@ -236,7 +247,7 @@ def add(value: Temporal, amount: Decimal, unit: str) -> Temporal | None:
             return _add_months(value, int(days / 365) * 12 if precision == YEAR else int(days / 30))
         if precision == DAY:
             moved = dt.date(*parts[:3]) + dt.timedelta(days=int(amount * _DAYS[unit]))
-            return type(value).of((moved.year, moved.month, moved.day), value.offset)  # type: ignore[attr-defined, no-any-return]
+            return type(value).of((moved.year, moved.month, moved.day), value.offset)
         whole = {HOUR: Decimal(3600), MINUTE: Decimal(60)}.get(precision)
         shift = amount * _SECONDS[unit]
         if whole:
@@ -267,7 +278,7 @@ def _add_months(value: Temporal, months: int) -> Temporal | None:
     moved: tuple[Any, ...] = (year, month)[: len(parts)]
     if len(parts) >= DAY:
         moved = (year, month, min(parts[2], calendar.monthrange(year, month)[1]), *parts[3:])
-    return type(value).of(moved, value.offset)  # type: ignore[attr-defined, no-any-return]
+    return type(value).of(moved, value.offset)
 
 
 def _add_to_time(value: Time, amount: Decimal, unit: str) -> Time:
@@ -285,7 +296,7 @@ def _add_to_time(value: Time, amount: Decimal, unit: str) -> Time:
 
 def _is_day(parts: tuple[Any, ...]) -> bool:
     year, month, day = (*parts, 1, 1)[:3] if len(parts) < 3 else parts
-    return year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]
+    return bool(year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1])
 
 
 def _is_clock(parts: tuple[Any, ...]) -> bool:
@@ -317,6 +328,6 @@ def _date_text(parts: tuple[Any, ...]) -> str:
 def _clock_text(parts: tuple[Any, ...]) -> str:
     text = ":".join(f"{part:02}" for part in parts[:2])
     if len(parts) > 2:
-        seconds = f"{parts[2]:f}"
-        text += f":{seconds if '.' in seconds[:3] or len(seconds.split('.')[0]) == 2 else '0' + seconds}"
+        whole, point, fraction = f"{parts[2]:f}".partition(".")
+        text += f":{whole:0>2}{point}{fraction}"
     return text

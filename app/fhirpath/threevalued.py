@@ -11,7 +11,7 @@ from typing import Any
 from app.fhirpath.collection import Seen, equal, text, truth
 from app.fhirpath.element import Element, Items
 from app.fhirpath.emitter import Body
-from app.fhirpath.errors import FhirPathError, GapTouched
+from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS
 from app.fhirpath.functions.existence import booleans
 from app.fhirpath.functions.fhir import asked, resolved
@@ -231,7 +231,7 @@ def _sort(scope: Scope, label: str, items: Items, *keys: tuple[Body, bool]) -> I
         for item in items:
             if is_open(key := body(scope, [item])):
                 return Partial([], open_because(key), open=True)
-    return FUNCTIONS["sort"].run(scope, items, *keys) or items  # type: ignore[no-any-return]
+    return FUNCTIONS["sort"].run(scope, items, *keys) or items
 
 
 def _passing(name: str) -> Callable[..., Items]:
@@ -248,7 +248,7 @@ def _resolve(scope: Scope, label: str, items: Items) -> Items:
     for item in items:
         try:
             found = resolved(scope, item)
-        except GapTouched as gap:
+        except GapError as gap:
             found = Unobtainable(gap.reason)
         if isinstance(found, Element):
             out.append(found)

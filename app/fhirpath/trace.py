@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.fhirpath.element import Items, output
-from app.fhirpath.errors import LimitExceeded
+from app.fhirpath.errors import LimitError
 from app.fhirpath.gaps import Judgement, Missing
 from app.fhirpath.partial import Partial
 
@@ -78,7 +78,7 @@ class Recorder:
         """A sub-expression begins."""
         self._count += 1
         if self._count > _MAX_STEPS:
-            raise LimitExceeded(f"more than {_MAX_STEPS} steps in a trace")
+            raise LimitError(f"more than {_MAX_STEPS} steps in a trace")
         step = Step(text=self.text[start:end], start=start, end=end, steps=[])
         self._stack[-1].steps.append(step)
         self._stack.append(step)

@@ -7,7 +7,7 @@ from typing import Any
 from app.fhirpath import model
 from app.fhirpath.collection import text
 from app.fhirpath.element import Element, Items, plain, step
-from app.fhirpath.errors import FhirPathError, GapTouched
+from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions.registry import function
 from app.fhirpath.gaps import Unobtainable
 from app.fhirpath.scope import Scope
@@ -48,7 +48,7 @@ def resolve(scope: Scope, items: Items) -> Items:
     for item in items:
         found = resolved(scope, item)
         if isinstance(found, Unobtainable):
-            raise GapTouched(found.reason)
+            raise GapError(found.reason)
         if found is not None:
             out.append(found)
     scope.spend(len(items))

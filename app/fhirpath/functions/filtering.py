@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from app.fhirpath.collection import Seen, kind_of, truth
-from app.fhirpath.element import Element, Items, plain
+from app.fhirpath.collection import Seen, kind_of, single, truth
+from app.fhirpath.element import Items
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
 from app.fhirpath.functions.types import TypeTarget
 from app.fhirpath.scope import Scope
-from app.fhirpath.temporal import Date, DateTime, Temporal
+from app.fhirpath.temporal import Date, DateTime, Time
 
 Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Filtering and Projection"
@@ -84,14 +85,14 @@ def of_type(scope: Scope, items: Items, target: TypeTarget) -> Items:
 
 @function("sort(key?: sortkey*)", "FHIRPath 3.0.0-ballot, sort", flow="whole")
 def sort(scope: Scope, items: Items, *keys: tuple[Body, bool]) -> Items:
-    """The items in order, by each key in turn; `desc` or a leading minus turns a key round, empty keys come first."""
+    """The items in order of each key in turn, those without a key first; `desc` or a leading minus turns a key round."""
     scope.spend(len(items))
     out = list(items)
     for body, descending in reversed(keys or ((_itself, False),)):
-        decorated = [(_sort_key(body(scope, [item])), item) for item in out]
-        _check_comparable([key for key, _ in decorated])
-        decorated.sort(key=lambda pair: pair[0], reverse=descending)
-        out = [item for _, item in decorated]
+        keyed = [(_sort_key(body(scope, [item])), item) for item in out]
+        _check_comparable([key for key, _ in keyed if key])
+        with_key = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=descending)
+        out = [item for key, item in keyed if not key] + [item for _, item in with_key]
     return out
 
 
@@ -101,21 +102,19 @@ def _itself(scope: Scope, this: Items) -> Items:
 
 
 def _sort_key(items: Items) -> tuple[Any, ...]:
+    """The kind of value and the value; the empty tuple for no value."""
     if not items:
-        return (0,)
-    if len(items) > 1:
-        raise FhirPathError("a key of sort() has several items")
-    value = plain(items[0])
-    if isinstance(value, Temporal):
-        parts = value.bounds(0, 0)[0] if isinstance(value, Date | DateTime) else value.parts
-        shift = value.offset or 0
-        del shift
-        return (1, "date" if isinstance(value, Date | DateTime) else "time", parts)
-    if type(value) is Element or type(value) is bool:
-        raise FhirPathError(f"sort() cannot order {kind_of(value)}")
-    return (1, "string" if type(value) is str else "number", value)
+        return ()
+    value = single(items, "a key of sort()")
+    if isinstance(value, Date | DateTime):
+        return ("date", value.bounds(0, 0)[0])
+    if isinstance(value, Time):
+        return ("time", value.parts)
+    if type(value) in (str, int, Decimal):
+        return ("string" if type(value) is str else "number", value)
+    raise FhirPathError(f"sort() cannot order {kind_of(value)}")
 
 
 def _check_comparable(keys: list[tuple[Any, ...]]) -> None:
-    if len({key[1] for key in keys if len(key) > 1}) > 1:
+    if len({kind for kind, _ in keys}) > 1:
         raise FhirPathError("the keys of sort() are of several types")

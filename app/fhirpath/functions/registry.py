@@ -24,8 +24,8 @@ class Parameter(NamedTuple):
 class Function(NamedTuple):
     """`flow` says what a judgement does with data that is missing from the input:
 
-    strict: the result is unknown; compare: so it is when only a part of an item is missing; each: the items that are there are dealt with, the result stays open;
-    whole: the function has a three-valued form of its own (see judging.py).
+    strict: the result is unknown; compare: so it is when only a part of an item is missing; each: the items that are
+    there are dealt with, the result stays open; whole: the function has a three-valued form (see threevalued.py).
     """
 
     name: str
@@ -61,7 +61,7 @@ FUNCTIONS: dict[str, Function] = {}
 
 
 def function(signature: str, section: str, flow: Flow = "strict") -> Callable[[Implementation], Implementation]:
-    """Register an implementation `run(scope, items, *arguments) -> items`. `section` is a heading of the specification."""
+    """Register `run(scope, items, *arguments) -> items`; `section` is a heading of the specification."""
     found = _SIGNATURE.fullmatch(signature)
     if found is None:
         raise ValueError(signature)

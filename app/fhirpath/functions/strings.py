@@ -6,10 +6,11 @@ import base64
 import binascii
 import html
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from app.fhirpath.collection import integer, text
 from app.fhirpath.element import Items
@@ -203,7 +204,11 @@ def encode(scope: Scope, items: Items, format_: Items) -> Items:
     if pair is None:
         return []
     data = pair[0].encode()
-    encoders = {"hex": binascii.hexlify, "base64": base64.b64encode, "urlbase64": base64.urlsafe_b64encode}
+    encoders: dict[str, Callable[[bytes], bytes]] = {
+        "hex": binascii.hexlify,
+        "base64": base64.b64encode,
+        "urlbase64": base64.urlsafe_b64encode,
+    }
     encoder = encoders.get(pair[1])
     return [encoder(data).decode("ascii")] if encoder else []
 
@@ -214,7 +219,11 @@ def decode(scope: Scope, items: Items, format_: Items) -> Items:
     pair = _pair(items, format_, "decode")
     if pair is None:
         return []
-    decoders = {"hex": binascii.unhexlify, "base64": base64.b64decode, "urlbase64": base64.urlsafe_b64decode}
+    decoders: dict[str, Callable[[bytes], bytes]] = {
+        "hex": binascii.unhexlify,
+        "base64": base64.b64decode,
+        "urlbase64": base64.urlsafe_b64decode,
+    }
     decoder = decoders.get(pair[1])
     if decoder is None:
         return []
