@@ -32,6 +32,11 @@ class CodeList:
                 exact.add((system, code))
         return cls(name, frozenset(exact), tuple(prefixes))
 
+    @property
+    def systems(self) -> frozenset[str]:
+        """The code systems it speaks."""
+        return frozenset(system for system, _ in (*self.exact, *self.prefixes))
+
     def __contains__(self, code: object) -> bool:
         if code in self.exact:
             return True

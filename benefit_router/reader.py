@@ -39,7 +39,7 @@ _SYSTEM_OF_LEVEL = {
 }  # fmt: skip
 _REQUIRED = tuple(column.name for column in COLUMNS if column.required)
 # Signals whose inferred value may satisfy a row only with `derived_ok`; the others are never inferred.
-_INFERRED = frozenset({"route", "dose_form", "supply_channel"})
+_INFERRED = frozenset({"route", "dose_form", "supply_channel", "phase"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Indication:
-    """One of the diagnoses the order states must be in `codes`. An order that states none leaves it open."""
+    """One of the diagnoses the order states must be in `codes`.
+
+    An order that states none, or only in code systems the list does not speak, leaves it open.
+    """
 
     codes: CodeList
     signal: str = "dx"
@@ -73,7 +76,10 @@ class Indication:
         """Whether a stated diagnosis is in the list."""
         if order.diagnoses is None:
             return Verdict.OPEN
-        return Verdict.YES if any(code in self.codes for code in order.diagnoses) else Verdict.NO
+        if any(code in self.codes for code in order.diagnoses):
+            return Verdict.YES
+        comparable = any(system in self.codes.systems for system, _ in order.diagnoses)
+        return Verdict.NO if comparable else Verdict.OPEN
 
     def wanted(self) -> str:
         """The list's name."""

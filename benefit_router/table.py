@@ -53,6 +53,11 @@ class RoutingTable:
     def __len__(self) -> int:
         return len(self.rules)
 
+    def rule(self, rule_id: str) -> Rule | None:
+        """The row of that name."""
+        position = self._position.get(rule_id)
+        return None if position is None else self.rules[position]
+
     def speaks_of(self, codes: Iterable[Code]) -> bool:
         """Whether any row names one of these codes."""
         stated = tuple(codes)
@@ -61,6 +66,11 @@ class RoutingTable:
             for rule in self._by_prefix
             for code in stated
         )
+
+    def routes(self, codes: Iterable[Code]) -> bool:
+        """Whether an order of these codes is a drug to this table: the catalog holds it, or a row names it."""
+        stated = tuple(codes)
+        return any(code in self.catalog for code in stated) or self.speaks_of(stated)
 
     def candidates(self, stated: Iterable[Code], meant: Candidates, *, known: bool) -> Iterator[Candidate]:
         """Rows that may speak of the order, strongest first. `known` says whether rows for any drug apply."""

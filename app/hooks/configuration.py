@@ -16,15 +16,15 @@ DEFAULT_MAX_CARDS = 10
 
 # Code → name and description as a clinician's administrator reads them. Codes: THO cdshooks-card-type.
 CARD_TYPES = {
-    "coverage-info": ("Coverage information", "Whether an order is covered and what it needs; for drugs, which benefit pays"),
+    "coverage-info": ("Coverage information", "Whether an order is covered, what it needs, which benefit pays"),
     "claim": ("Claim guidance", "Steps needed to bill for what is ordered"),
     "insurance": ("Insurance", "Help with the patient's coverage itself"),
     "limits": ("Limits", "Limits of the benefit that the order meets or passes"),
-    "network": ("Network", "In-network alternatives to the chosen performer"),
-    "appropriate-use": ("Appropriate use", "Guidance on whether appropriate-use documentation is needed"),
+    "network": ("Network", "In-network alternatives"),
+    "appropriate-use": ("Appropriate use", "Whether appropriate-use documentation is needed"),
     "cost": ("Cost", "What the order is likely to cost the patient"),
     "therapy-alternatives-opt": ("Optional therapy alternatives", "Alternatives with better coverage or lower cost"),
-    "therapy-alternatives-req": ("Required therapy alternatives", "Alternatives that must be tried first (step therapy)"),
+    "therapy-alternatives-req": ("Required therapy alternatives", "Alternatives to be tried first (step therapy)"),
     "clinical-reminder": ("Clinical reminders", "Tests or treatments that go with the order or are due"),
     "duplicate-therapy": ("Duplicate therapy", "The order repeats something already given or planned"),
     "contraindication": ("Contraindication", "The payer's record suggests harm"),

@@ -1,0 +1,34 @@
+"""The `signpost` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from app.cli.hook import hook
+from app.cli.ledger import ledger
+from app.cli.rules import rules
+from app.cli.serve import serve
+from app.errors import SignpostError
+
+
+class _Group(click.Group):
+    """Turns our errors into their message: they are written for the person at the terminal."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SignpostError as error:
+            click.echo(str(error), err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="signpost")
+def main() -> None:
+    """Signpost: the payer's answer at order time."""
+
+
+for command in (serve, hook, rules, ledger):
+    main.add_command(command)

@@ -1,0 +1,27 @@
+"""Settings from flags and the environment, with mistakes explained."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import SettingsError
+from app.settings import Settings
+
+
+def settings_from(**flags: Any) -> Settings:
+    """Settings; a flag that was not given leaves the environment or the default."""
+    known = {f"SIGNPOST_{name.upper()}" for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if variable.startswith("SIGNPOST_") and variable not in known | {"SIGNPOST_IG_DIR"}:
+            near = difflib.get_close_matches(variable, known, n=1)
+            raise SettingsError(f"{variable} is not a setting." + (f" Did you mean {near[0]}?" if near else ""))
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        raise SettingsError(f"Setting {name} (SIGNPOST_{name.upper()}): {first['msg']}.") from None

@@ -1,0 +1,1 @@
+"""From a hook to an answer: chart, facts, decision, coverage-information, cards."""

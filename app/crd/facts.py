@@ -1,0 +1,221 @@
+"""What a rule may look at for one order: every fact known, derived or missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from app import fhirpath
+from app.crd import circumstances as at
+from app.crd.chart import Chart, Resource
+from app.crd.order_content import OrderContent, orderer, read_content
+from app.fhir import codings, dates
+from app.hooks.request import DraftOrder, HookRequest
+from app.members import MemberMatch
+from app.members.directory import MemberDirectory
+from app.rulebook.codes import as_code, with_ndc_product
+from app.rulebook.rulebook import Rulebook
+from benefit_router import MISSING, Code, OrderSignals, Signal
+
+# How a missing fact is named to the person who could supply it.
+_WORDS = {
+    "route": "the order does not say by which route it is given",
+    "dose_form": "the dose form is not known",
+    "site": "the order does not say where it will be given",
+    "encounter_class": "the encounter could not be read",
+    "supply_channel": "the order does not say who supplies the drug",
+    "performer_type": "the order names no performer",
+    "network": "it is not known whether the performer is in network",
+    "age": "the patient's birth date is not known",
+    "sex": "the patient's sex is not known",
+    "line": "the member's line of business is not known",
+    "plan": "the member's plan is not known",
+    "group": "the member's group is not known",
+    "state": "the member's state is not known",
+    "phase": "the phase of the therapy is not known",
+    "diagnoses": "no diagnosis is on the order",
+    "requester_npi": "the requester's NPI is not known",
+    "quantity": "the order gives no quantity",
+    "days_supply": "the order gives no days' supply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`."""
+
+    order: DraftOrder
+    content: OrderContent
+    coverage: Resource
+    match: MemberMatch
+    patient: Resource | None
+    encounter: Resource | None
+    codes: frozenset[Code]
+    options: frozenset[Code]
+    signals: OrderSignals
+    is_drug: bool
+    on: date
+    view: Mapping[str, Any]
+
+    @property
+    def line(self) -> str | None:
+        """The member's line of business."""
+        return self.match.member.line if self.match.member else None
+
+    @property
+    def plan(self) -> str | None:
+        """The member's plan."""
+        return self.match.member.plan if self.match.member else None
+
+
+def build_facts(
+    order: DraftOrder,
+    *,
+    request: HookRequest,
+    chart: Chart,
+    coverage: Resource,
+    directory: MemberDirectory,
+    rulebook: Rulebook,
+    today: date,
+) -> OrderFacts:
+    """The facts of one order. InvalidRequest when the order breaks core FHIR."""
+    resource = order.resource
+    content = read_content(resource, chart, order.element)
+    on = content.service_date or max(content.written or today, today)
+    patient = chart.patient
+    match = directory.find(coverage, patient, on)
+    stated = with_ndc_product(_codes(content.stated))
+    options = with_ndc_product(_codes(content.billing_options))
+    billed = frozenset(code for one in stated for code in rulebook.crosswalks.billing.get(one, ()))
+    encounter, encounter_class = at.encounter_of(resource, request, chart)
+    site = at.site_of(resource, chart)
+    signals = OrderSignals(
+        codes=stated | _drug_options(options, rulebook),
+        on=on,
+        single={
+            "route": at.route_of(resource, rulebook.crosswalks),
+            "dose_form": at.dose_form_of(content.medication, rulebook.crosswalks),
+            "site_pos": site,
+            "enc_class": encounter_class,
+            "supply_channel": at.supply_channel_of(resource, site, chart),
+            "performer_type": at.performer_type_of(resource, chart),
+            "sex": _known((patient or {}).get("gender")),
+            "phase": at.phase_of(resource),
+            **_member_signals(match, patient, rulebook),
+        },
+        diagnoses=at.diagnoses_of(resource, chart),
+        flags=match.member.flags if match.member else {},
+        age=_age(match, patient, on),
+    )
+    return OrderFacts(
+        order=order,
+        content=content,
+        coverage=coverage,
+        match=match,
+        patient=patient,
+        encounter=encounter,
+        codes=stated,
+        options=options | billed,
+        signals=signals,
+        is_drug=resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes),
+        on=on,
+        view=_view(signals, resource, chart),
+    )
+
+
+def _codes(found: tuple[codings.Coding, ...]) -> set[Code]:
+    """Rule-file codes of codings. A ten-digit NDC without dashes stands for each package it may mean."""
+    codes: set[Code] = set()
+    for coding in found:
+        if coding.system == codings.NDC:
+            codes |= {("NDC", form) for form in codings.normalise_ndc(coding.code)}
+        elif coding.system:
+            codes.add(as_code(coding))
+    return codes
+
+
+def _drug_options(options: frozenset[Code], rulebook: Rulebook) -> frozenset[Code]:
+    """One billing option is as good as a statement of the code; several are only possibilities."""
+    return options if len({code for code in options if code[0] in ("HCPCS", "CPT")}) == 1 else frozenset()
+
+
+def _member_signals(match: MemberMatch, patient: Resource | None, rulebook: Rulebook) -> dict[str, Signal]:
+    member = match.member
+    if member is None:
+        return {}
+    plan = rulebook.payer.plans.get(member.plan or "")
+    pharmacy = rulebook.payer.pharmacy.get(member.pharmacy or (plan.pharmacy if plan else None) or "")
+    # The roster is complete: what it leaves blank the member does not have. A Coverage only leaves it unsaid.
+    unsaid = Signal.known("-") if member.source == "roster" else MISSING
+    return {
+        "lob": _known(member.line),
+        "plan_id": _known(member.plan) if member.plan else unsaid,
+        "group_id": _known(member.group) if member.group else unsaid,
+        "state": _known(member.state),
+        "bin": _known(member.bin or (pharmacy.bin if pharmacy else None)),
+        "pcn": _known(member.pcn or (pharmacy.pcn if pharmacy else None)),
+    }
+
+
+def _known(value: Any) -> Signal:
+    return Signal.known(value) if isinstance(value, str) and value else MISSING
+
+
+def _age(match: MemberMatch, patient: Resource | None, on: date) -> int | None:
+    """Whole years on the day of service, by the patient's record or else the payer's own."""
+    age = dates.age_on((patient or {}).get("birthDate"), on)
+    if age is None and match.member is not None:
+        age = dates.age_on(match.member.birth_date, on)
+    return age
+
+
+def _view(signals: OrderSignals, resource: Resource, chart: Chart) -> dict[str, Any]:
+    """`%facts` for FHIRPath. A missing fact is unobtainable, so a condition on it is unknown, not false."""
+    single = {
+        "route": "route",
+        "dose_form": "dose_form",
+        "site": "site_pos",
+        "encounter_class": "enc_class",
+        "supply_channel": "supply_channel",
+        "performer_type": "performer_type",
+        "network": "network",
+        "sex": "sex",
+        "line": "lob",
+        "plan": "plan_id",
+        "group": "group_id",
+        "state": "state",
+        "phase": "phase",
+    }
+    values: dict[str, Any] = {name: _one(signals.signal(signal)) for name, signal in single.items()}
+    dispense = resource.get("dispenseRequest")
+    dispense = dispense if isinstance(dispense, dict) else {}
+    values |= {
+        "age": signals.age,
+        "diagnoses": _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None,
+        "codes": _coding_dicts(signals.codes),
+        "flags": dict(signals.flags),
+        "service_date": signals.on.isoformat(),
+        "requester_npi": at.npi_of(orderer(resource), resource, chart),
+        "quantity": _number(dispense.get("quantity")),
+        "days_supply": _number(dispense.get("expectedSupplyDuration")),
+    }
+    return {
+        name: fhirpath.Unobtainable(_WORDS.get(name, f"{name} is not known")) if value is None else value
+        for name, value in values.items()
+    }
+
+
+def _one(signal: Signal) -> str | None:
+    return next(iter(signal.values)) if len(signal.values) == 1 else None
+
+
+def _coding_dicts(codes: frozenset[Code]) -> list[dict[str, str]]:
+    return [
+        {"system": codings.system_from_short_name(system) or system, "code": code} for system, code in sorted(codes)
+    ]
+
+
+def _number(quantity: Any) -> Any:
+    return quantity.get("value") if isinstance(quantity, dict) else None

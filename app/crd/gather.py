@@ -1,0 +1,167 @@
+"""Reading from the EHR what the call did not bring and a decision may turn on.
+
+Two rounds at most before the policies are known: first what the orders name, then what those resources name. The
+reads of a round run in parallel, and one deadline holds for the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.crd.chart import Chart, Resource
+from app.fhir import references
+from app.fhir.codings import system_from_short_name
+from app.fhir.ehr import Ehr, Read, Search
+from app.hooks.request import DraftOrder, HookRequest
+from app.rulebook.policies import Need
+from benefit_router import CodeList
+
+# Elements of the orders that facts are drawn from, and of the resources they name.
+_ORDER_REFERENCES = (
+    ("medicationReference",),
+    ("codeReference",),
+    ("locationReference",),
+    ("performer",),
+    ("requester",),
+    ("orderer",),
+    ("prescriber",),
+    ("reasonReference",),
+    ("dispenseRequest", "performer"),
+)
+_NEXT_REFERENCES = {
+    "PractitionerRole": (("practitioner",), ("organization",), ("location",)),
+    "Coverage": (("payor",),),
+}
+
+_RECORD_SEARCHES = {
+    "conditions": ("Condition", ()),
+    "medications": ("MedicationRequest", (("status", "active,on-hold,completed,stopped"),)),
+    "observations": ("Observation", ()),
+    "procedures": ("Procedure", ()),
+    "allergies": ("AllergyIntolerance", ()),
+}
+RECORD_TYPES = {kind: search[0] for kind, search in _RECORD_SEARCHES.items()}
+# Prefetch keys under which a client may send a part of the record on its own account; it then need not be read.
+RECORD_PREFETCH = {
+    "conditions": "conditions",
+    "medications": "medicationRequests",
+    "observations": "observations",
+    "procedures": "procedures",
+    "allergies": "allergies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One kind of the patient's record as far as it could be had. `problem` None: it is complete."""
+
+    resources: tuple[Resource, ...]
+    problem: str | None = None
+
+
+Record = Mapping[str, Kept]
+
+
+def gather(chart: Chart, request: HookRequest, orders: Sequence[DraftOrder], ehr: Ehr | None) -> None:
+    """Read what is missing of patient, encounter, coverage and of everything the orders name."""
+    if ehr is None:
+        return
+    wanted: dict[str, Read | Search] = {}
+    if chart.patient is None:
+        wanted[f"Patient/{chart.patient_id}"] = Read("Patient", chart.patient_id)
+    if request.encounter_id is not None and f"Encounter/{request.encounter_id}" not in chart:
+        wanted[f"Encounter/{request.encounter_id}"] = Read("Encounter", request.encounter_id)
+    if not chart.of_type("Coverage"):
+        wanted["Coverage"] = Search("Coverage", (("patient", chart.patient_id), ("status", "active")))
+    for order in orders:
+        wanted |= _missing(chart, order.resource, _ORDER_REFERENCES, request.fhir_server)
+    _read(chart, wanted, ehr)
+    wanted = {}
+    for kind, paths in _NEXT_REFERENCES.items():
+        for resource in chart.of_type(kind):
+            wanted |= _missing(chart, resource, paths, request.fhir_server)
+    _read(chart, wanted, ehr)
+
+
+def gather_record(
+    chart: Chart, needs: Iterable[Need], lists: Mapping[str, CodeList], ehr: Ehr | None, prefetch: Mapping[str, Any]
+) -> dict[str, Kept]:
+    """The kinds of record that the rules in play need. What cannot be had is there with its problem, never as empty."""
+    codes_of: dict[str, set[str] | None] = {}
+    for need in needs:
+        names = codes_of.setdefault(need.kind, set())
+        if need.codes is None or names is None:
+            codes_of[need.kind] = None  # one rule needs all of it
+        else:
+            names.add(need.codes)
+    record: dict[str, Kept] = {}
+    searches: dict[str, Search] = {}
+    for kind, names in codes_of.items():
+        if RECORD_PREFETCH[kind] in prefetch and RECORD_PREFETCH[kind] not in chart.failed:
+            drafts = {id(resource) for resource in chart.in_context()}
+            found = [r for r in chart.of_type(RECORD_TYPES[kind]) if id(r) not in drafts]
+            record[kind] = Kept(tuple(found))
+        elif ehr is None:
+            record[kind] = Kept((), f"the patient's {kind} could not be read: the call gives no access to the EHR")
+        else:
+            searches[kind] = _search(kind, chart.patient_id, names, lists)
+    if searches and ehr is not None:
+        fetched = ehr.fetch(list(searches.values()))
+        for kind, search in searches.items():
+            chart.add_fetched(kind, fetched[search])
+            problem = chart.trouble.get(kind)
+            matches = [r for r in fetched[search].resources if r.get("resourceType") == RECORD_TYPES[kind]]
+            record[kind] = Kept(
+                () if problem and "another patient" in problem else tuple(matches),
+                f"the patient's {kind} could not be read: {problem}" if problem else None,
+            )
+    return record
+
+
+def _search(kind: str, patient_id: str, names: set[str] | None, lists: Mapping[str, CodeList]) -> Search:
+    resource_type, params = _RECORD_SEARCHES[kind]
+    wanted: tuple[tuple[str, str], ...] = (("patient", patient_id), *params)
+    if names:
+        codes = [code for name in sorted(names) for code in lists[name].exact]
+        if not any(lists[name].prefixes for name in names):
+            tokens = sorted(f"{system_from_short_name(system) or system}|{code}" for system, code in codes)
+            wanted += (("code", ",".join(tokens)),)
+    return Search(resource_type, wanted)
+
+
+def _missing(
+    chart: Chart, resource: Resource, paths: Iterable[tuple[str, ...]], server: str | None
+) -> dict[str, Read | Search]:
+    found: dict[str, Read | Search] = {}
+    for path in paths:
+        for reference in _references(resource, path):
+            parsed = references.parse(reference)
+            if parsed is None or parsed.kind not in ("relative", "absolute") or chart.resolve(reference, resource):
+                continue
+            if parsed.kind == "absolute" and not _same_base(parsed.base, server):
+                continue  # the token is for this EHR only
+            key = references.local_key(parsed)
+            if key is not None and parsed.type is not None and parsed.id is not None:
+                found[key] = Read(parsed.type, parsed.id)
+    return found
+
+
+def _references(resource: Resource, path: tuple[str, ...]) -> Iterator[Any]:
+    value: Any = resource
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    yield from value if isinstance(value, list) else (value,)
+
+
+def _same_base(base: str | None, server: str | None) -> bool:
+    return base is not None and server is not None and base.rstrip("/") == server.rstrip("/")
+
+
+def _read(chart: Chart, wanted: Mapping[str, Read | Search], ehr: Ehr) -> None:
+    if not wanted:
+        return
+    fetched = ehr.fetch(list(wanted.values()))
+    for key, item in wanted.items():
+        chart.add_fetched(key, fetched[item])

@@ -1,0 +1,64 @@
+"""Several answers still possible: what can be said all the same.
+
+When a condition is unknown, or the order may mean different products, more than one answer is possible. What they agree
+on is said; what they differ in becomes `conditional`, so that missing data never turns into a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from app.rulebook.answer import Answer, Reason
+
+T = TypeVar("T")
+
+
+def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("OTH",)) -> Answer:
+    """One answer that is true whichever of `possible` it turns out to be. `why` says what is missing."""
+    first = possible[0]
+    if all(_same_promise(first, other) for other in possible[1:]):
+        return first
+    covered = _agreed({answer.covered for answer in possible})
+    needed = _agreed({answer.pa_needed or "no-auth" for answer in possible})
+    docs = {answer.doc_needed for answer in possible}
+    doc_needed = first.doc_needed if len(docs) == 1 else ("conditional",)
+    settled = covered == "not-covered" or needed in ("no-auth", "satisfied")
+    purposes = _union(answer.doc_purpose for answer in possible)
+    asked = any(state == "conditional" for state in (covered, needed, *doc_needed))
+    stated = [reason for answer in possible for reason in answer.reasons]
+    return replace(
+        first,
+        covered=covered,
+        pa_needed=None if covered == "not-covered" else needed,
+        doc_needed=doc_needed,
+        doc_purpose=tuple(purpose for purpose in purposes if not (settled and purpose == "withpa")),
+        info_needed=_union([tuple(info_needed), *(answer.info_needed for answer in possible)]) if asked else (),
+        questionnaires=_union(answer.questionnaires for answer in possible) if doc_needed else (),
+        reasons=(Reason(why), *dict.fromkeys(stated)),
+        contacts=_union(answer.contacts for answer in possible),
+        billing_codes=_union(answer.billing_codes for answer in possible),
+        details=tuple(dict.fromkeys(detail for answer in possible for detail in answer.details)),
+        valid_days=min((answer.valid_days for answer in possible if answer.valid_days), default=None),
+    )
+
+
+def _same_promise(one: Answer, two: Answer) -> bool:
+    """Whether two answers ask the same of the clinician and promise the same."""
+    return (one.covered, one.pa_needed, one.doc_needed, one.doc_purpose, one.questionnaires, one.info_needed) == (
+        two.covered,
+        two.pa_needed,
+        two.doc_needed,
+        two.doc_purpose,
+        two.questionnaires,
+        two.info_needed,
+    )
+
+
+def _agreed(values: set[str]) -> str:
+    return values.pop() if len(values) == 1 else "conditional"
+
+
+def _union(groups: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(item for group in groups for item in group))

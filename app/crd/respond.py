@@ -1,0 +1,115 @@
+"""From determinations to the answer that leaves: system actions on the orders exactly as they came, and cards.
+
+Nothing leaves that breaks a rule of coverage-information: an answer that contradicts itself is replaced by an honest
+`indeterminate`, and the contradiction is logged as the fault it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import structlog
+
+from app.crd.coverage_information import (
+    Extension,
+    Repetition,
+    Serializer,
+    coverage_information,
+    coverage_key,
+    stated,
+    substance,
+)
+from app.crd.decide import technical
+from app.crd.determination import Determination
+from app.fhir import references
+from app.fhir.json import encode, with_member
+from app.hooks.request import DraftOrder
+from app.rulebook.answer import Answer, contradictions
+from app.rulebook.rulebook import Rulebook
+
+log = structlog.get_logger("signpost.crd")
+
+SERIALIZERS: dict[str, Serializer] = {"2.2": coverage_information}
+SECONDARY_HOOKS = frozenset({"order-select"})
+_OFFICE_DOCUMENTS = frozenset({"clinical", "admin", "conditional"})
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A determination as it leaves. `action` None: the order already says so, and nothing is sent or promised anew."""
+
+    determination: Determination
+    assertion_id: str
+    action: dict[str, Any] | None
+
+
+def give(
+    order: DraftOrder,
+    determination: Determination,
+    *,
+    hook: str,
+    version: str,
+    coverage: dict[str, Any],
+    dependencies: tuple[str, ...],
+    rulebook: Rulebook,
+    today: date,
+    new_id: Callable[[], str],
+) -> Given:
+    """The system action for one order: the order as received with coverage-information added (resp-37)."""
+    if hook in SECONDARY_HOOKS:
+        determination = replace(determination, answers=tuple(without_documents(a) for a in determination.answers))
+    determination = sound(determination, today)
+    assertion_id = new_id()
+    serialize = SERIALIZERS[version]
+    fresh = [
+        serialize(Repetition(answer, coverage, assertion_id, today, determination.expires, dependencies), rulebook)
+        for answer in determination.answers
+    ]
+    key = references.local_key(coverage)
+    before = stated(order.resource)
+    superseded = [repetition for repetition in before if coverage_key(repetition) == key]
+    if superseded and [substance(each) for each in superseded] == [substance(each) for each in fresh]:
+        return Given(determination, assertion_id, None)
+    return Given(determination, assertion_id, _action(order, superseded, fresh))
+
+
+def _action(order: DraftOrder, superseded: list[Extension], fresh: list[Extension]) -> dict[str, Any]:
+    extensions = order.resource.get("extension")
+    kept = [each for each in extensions if each not in superseded] if isinstance(extensions, list) else []
+    return {
+        "type": "update",
+        "description": "Add the payer's coverage information to the order",
+        "resource": with_member(order.raw, "extension", [*kept, *fresh]),
+    }
+
+
+def sound(determination: Determination, today: date) -> Determination:
+    """The determination, or an honest `indeterminate` when an answer breaks an invariant (crd-ci-q1 to q9)."""
+    broken = [words for answer in determination.answers for words in contradictions(answer)]
+    if not broken:
+        return determination
+    log.error("answer.contradicts_itself", order=determination.order_key, rules=determination.rule_ids, broken=broken)
+    instead = technical(determination.order_key, "The payer's rules gave an answer that contradicts itself.", today)
+    return replace(determination, answers=instead.answers, expires=instead.expires)
+
+
+def without_documents(answer: Answer) -> Answer:
+    """Secondary hooks must not ask for clinical or administrative documents yet (hook-19)."""
+    kept = tuple(code for code in answer.doc_needed if code not in _OFFICE_DOCUMENTS)
+    states = (answer.covered, answer.pa_needed, *kept)
+    return replace(
+        answer,
+        doc_needed=kept,
+        doc_purpose=answer.doc_purpose if kept else (),
+        questionnaires=answer.questionnaires if kept else (),
+        info_needed=answer.info_needed if "conditional" in states else (),
+    )
+
+
+def body(cards: Sequence[dict[str, Any]], given: Sequence[Given]) -> bytes:
+    """The response body. `systemActions` is always present: primary hooks are read for it (hook-16)."""
+    actions = [each.action for each in given if each.action is not None]
+    return encode({"cards": list(cards), "systemActions": actions})

@@ -1,0 +1,352 @@
+"""One hook call from bytes to bytes: parse, gather, decide, respond, write down, answer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import structlog
+
+from app.crd import cards
+from app.crd.chart import Chart, Resource
+from app.crd.coverage_choice import choose_coverage
+from app.crd.decide import decide, policies_in_play, route, technical
+from app.crd.determination import Determination
+from app.crd.facts import OrderFacts, build_facts
+from app.crd.gather import Kept, gather, gather_record
+from app.crd.order_content import ORDER_TYPES, listed
+from app.crd.respond import SERIALIZERS, Given, body, give
+from app.crd.trail import assertion_record
+from app.errors import EhrError, InvalidRequest, LedgerError, PayloadTooLarge, RequestError, UnknownService
+from app.fhir import outcomes, references
+from app.fhir.ehr import ConnectionPool, Ehr, EhrConnection
+from app.fhir.json import encode
+from app.hooks.configuration import read_configuration
+from app.hooks.discovery import SERVICE_IDS
+from app.hooks.request import DraftOrder, HookRequest, parse_request
+from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
+from app.members.directory import MemberDirectory
+from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.policies import Need
+from app.rulebook.rulebook import Rulebook
+from app.settings import Settings
+from benefit_router import RouteDecision
+
+log = structlog.get_logger("signpost.crd")
+
+# Left for deciding, writing and sending once the EHR has been read.
+_AFTER_EHR_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What goes back over HTTP."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of a call so far; the ledger row is made from it however the call ends."""
+
+    service_id: str
+    received: datetime
+    started: float
+    invocation_id: str
+    request: HookRequest | None = None
+    rulebook: Rulebook | None = None
+    chart: Chart | None = None
+    queried: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+    assertions: list[AssertionRecord] = field(default_factory=list)
+    tracks: list[str] = field(default_factory=list)
+    cards: int = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage, in milliseconds."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[name] = round((time.perf_counter() - started) * 1000, 3)
+
+
+class CrdService:
+    """The payer's answer to a hook. One for a process; a call keeps nothing on it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keeper: RulebookKeeper,
+        directory: Callable[[Rulebook], MemberDirectory],
+        pool: ConnectionPool,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._settings = settings
+        self._keeper = keeper
+        self._directory = directory
+        self._pool = pool
+        self._ledger = ledger
+        self._clock = clock
+        self._new_id = new_id
+        self._stored_rulebooks: set[str] = set()
+
+    def answer(self, service_id: str, data: bytes) -> Answered:
+        """Answer one call. An answer that could not be written down is not sent: 503 instead."""
+        progress = Progress(service_id, self._clock(), time.monotonic(), self._new_id())
+        issues: tuple[str, ...] = ()
+        try:
+            answered = Answered(200, self._answer(progress, data))
+        except RequestError as error:
+            issues = (f"{error.code} {error.element or ''}".strip(),)
+            answered = Answered(error.status, encode(outcomes.from_error(error)))
+        except Exception as error:  # a fault of ours must still be a well-formed answer, and be found
+            # The message of an unknown exception may quote the record; its place may not.
+            log.error("hook.fault", invocation=progress.invocation_id, error=type(error).__name__, at=_place(error))
+            issues = (f"exception {type(error).__name__}",)
+            words = f"The service failed on this call; it is recorded as {progress.invocation_id}."
+            answered = Answered(500, encode(outcomes.operation_outcome(outcomes.issue("fatal", "exception", words))))
+        return self._write_down(progress, data, answered, issues)
+
+    def _answer(self, progress: Progress, data: bytes) -> bytes:
+        if progress.service_id not in SERVICE_IDS:
+            raise UnknownService("There is no CDS service of this id.", code="not-found")
+        if len(data) > self._settings.max_body_bytes:
+            limit = self._settings.max_body_bytes
+            raise PayloadTooLarge(f"The body is larger than {limit} bytes.", code="too-long")
+        rulebook = progress.rulebook = self._keeper.current
+        today = progress.received.date()
+        with progress.stage("parse"):
+            request = progress.request = parse_request(
+                data, SERVICE_IDS[progress.service_id], order_types=ORDER_TYPES, max_orders=self._settings.max_orders
+            )
+            chart = progress.chart = Chart.from_request(request)
+        orders = [o for o in request.orders if request.selections is None or o.key in request.selections]
+        ehr = self._ehr(request, progress)
+        with progress.stage("gather"):
+            gather(chart, request, orders, ehr)
+        try:
+            coverage = choose_coverage(
+                chart, rulebook.payer, any_payer=self._settings.sandbox, could_query=ehr is not None
+            )
+        except EhrError as trouble:
+            return self._technical(progress, orders, trouble.reason, today)
+        with progress.stage("facts"):
+            directory = self._directory(rulebook)
+            facts = [
+                build_facts(
+                    order,
+                    request=request,
+                    chart=chart,
+                    coverage=coverage,
+                    directory=directory,
+                    rulebook=rulebook,
+                    today=today,
+                )
+                for order in orders
+            ]
+        with progress.stage("route"):
+            routes = [route(each, rulebook) for each in facts]
+        with progress.stage("record"):
+            needs = _needs(facts, routes, request.hook, rulebook)
+            record = gather_record(chart, needs, rulebook.lists, ehr, request.prefetch)
+        with progress.stage("decide"):
+            determined = [
+                (each, self._decide(each, decision, rulebook, record, chart, today))
+                for each, decision in zip(facts, routes, strict=True)
+            ]
+        with progress.stage("respond"):
+            return self._respond(progress, determined, coverage, record, today)
+
+    def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
+        """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
+        if request.fhir_server is None or request.access_token is None:
+            return None
+        if not self._pool.allows(request.fhir_server):
+            raise InvalidRequest(
+                "This fhirServer is not registered for the client.", element="fhirServer", code="security"
+            )
+        progress.queried = True
+        deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
+        return EhrConnection(self._pool, request.fhir_server, request.access_token, deadline)
+
+    def _decide(
+        self,
+        facts: OrderFacts,
+        decision: RouteDecision | None,
+        rulebook: Rulebook,
+        record: dict[str, Kept],
+        chart: Chart,
+        today: date,
+    ) -> Determination:
+        """Decide one order; a fault in deciding it must not silence the others."""
+        try:
+            return decide(facts, decision, rulebook=rulebook, record=record, chart=chart, today=today)
+        except Exception as error:  # told as `technical`, and found in the log by its place
+            log.error("decide.fault", order=facts.order.key, error=type(error).__name__, at=_place(error))
+            return technical(facts.order.key, "The payer's rules could not be evaluated for this order.", today)
+
+    def _respond(
+        self,
+        progress: Progress,
+        determined: list[tuple[OrderFacts, Determination]],
+        coverage: Resource,
+        record: dict[str, Kept],
+        today: date,
+    ) -> bytes:
+        request, chart, rulebook = progress.request, progress.chart, progress.rulebook
+        assert request is not None and chart is not None and rulebook is not None  # noqa: PT018  # set by _answer
+        configuration = read_configuration(request.configuration)
+        given: list[Given] = []
+        if configuration.coverage_information:
+            for facts, determination in determined:
+                each = self._give(progress, facts.order, determination, _reference_to(coverage), today)
+                given.append(each)
+                progress.tracks.append(each.determination.route.track if each.determination.route else "-")
+                if each.action is not None:
+                    progress.assertions.append(assertion_record(facts, each, rulebook))
+        shown = cards.shown(
+            determined,
+            hook=request.hook,
+            record=record,
+            chart=chart,
+            rulebook=rulebook,
+            configuration=configuration,
+            today=today,
+        )
+        several = len(determined) > 1
+        built = [
+            cards.build_card(each, rulebook, several_orders=several, today=today, new_id=self._new_id) for each in shown
+        ]
+        progress.cards = len(built)
+        return body(built, given)
+
+    def _give(
+        self, progress: Progress, order: DraftOrder, determination: Determination, coverage: dict[str, str], today: date
+    ) -> Given:
+        request, rulebook = progress.request, progress.rulebook
+        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
+        version = request.requested_version
+        return give(
+            order,
+            determination,
+            hook=request.hook,
+            version=version if version in SERIALIZERS else self._settings.default_crd_version,
+            coverage=coverage,
+            dependencies=_dependencies(order, request),
+            rulebook=rulebook,
+            today=today,
+            new_id=self._new_id,
+        )
+
+    def _technical(self, progress: Progress, orders: list[DraftOrder], words: str, today: date) -> bytes:
+        """Every order answered `indeterminate`: the Coverage itself could not be read."""
+        request = progress.request
+        assert request is not None  # set by _answer
+        coverage = {"type": "Coverage", "display": "The patient's coverage, which could not be read"}
+        if not read_configuration(request.configuration).coverage_information:
+            return body([], [])
+        given = [self._give(progress, o, technical(o.key, words, today), coverage, today) for o in orders]
+        progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given]
+        return body([], given)
+
+    def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
+        request, rulebook, chart = progress.request, progress.rulebook, progress.chart
+        too_large = len(data) > self._settings.max_body_bytes
+        fetched = list(chart.from_query()) if chart is not None else []
+        elapsed = (time.monotonic() - progress.started) * 1000
+        call = Call(
+            invocation_id=progress.invocation_id,
+            received_at=progress.received,
+            answered_in_ms=round(elapsed, 3),
+            service_id=progress.service_id[:64],
+            hook=SERVICE_IDS.get(progress.service_id, "unknown"),
+            hook_instance=request.hook_instance[:64] if request else None,
+            client="sandbox" if self._settings.sandbox else None,
+            fhir_server=request.fhir_server[:200] if request and request.fhir_server else None,
+            protocol_version=(request.requested_version or self._settings.default_crd_version)[:8] if request else None,
+            status=answered.status,
+            request=None if too_large else data,
+            request_size=len(data),
+            request_sha256=hashlib.sha256(data).hexdigest(),
+            response=answered.body,
+            token_use="used" if fetched else "not-used",  # noqa: S106  # a word of CRD's metric model, not a secret
+            rulebook_hash=rulebook.hash if rulebook else None,
+            fetched=encode(fetched) if fetched else None,
+            timings=progress.timings,
+            issues=issues,
+            assertions=tuple(progress.assertions) if answered.status < 400 else (),
+        )
+        try:
+            if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
+                self._store(rulebook)
+            self._ledger.record(call)
+        except LedgerError as error:
+            log.error("ledger.failed", invocation=progress.invocation_id, error=str(error))
+            words = "The answer could not be recorded, so it is not given. Please try again."
+            failed = outcomes.operation_outcome(outcomes.issue("fatal", "transient", words))
+            return Answered(503, encode(failed))
+        log.info(
+            "hook.answered",
+            invocation=progress.invocation_id,
+            service=call.service_id,
+            status=answered.status,
+            ms=call.answered_in_ms,
+            orders=len(progress.assertions),
+            tracks=progress.tracks,
+            rules=[rule for record in progress.assertions for rule in record.rule_ids],
+            cards=progress.cards,
+            rulebook=rulebook.label if rulebook else None,
+            issues=issues,
+        )
+        return answered
+
+    def _store(self, rulebook: Rulebook) -> None:
+        """Keep the exact files of every rulebook that answers: answers are explained and replayed from them."""
+        files = encode(dict(rulebook.files))
+        record = RulebookRecord(hash=rulebook.hash, label=rulebook.label, files=files, loaded_at=self._clock())
+        self._ledger.record_rulebook(record)
+        self._stored_rulebooks.add(rulebook.hash)
+
+
+def _needs(facts: list[OrderFacts], routes: list[RouteDecision | None], hook: str, rulebook: Rulebook) -> list[Need]:
+    """What the policies and cards in play want read from the record."""
+    needs: list[Need] = []
+    for each, decision in zip(facts, routes, strict=True):
+        if each.match.outcome != "found":
+            continue
+        for policy in policies_in_play(each, decision, rulebook):
+            needs += policy.needs if policy is not None else ()
+        track = decision.track if decision is not None else None
+        for guidance in cards.guidance_in_play(each, track, hook, rulebook):
+            needs += guidance.needs
+    return needs
+
+
+def _reference_to(coverage: Resource) -> dict[str, str]:
+    return {"reference": references.resource_key(coverage) or "Coverage/unknown"}
+
+
+def _dependencies(order: DraftOrder, request: HookRequest) -> tuple[str, ...]:
+    """Other drafts of the same call that this order builds on, such as an induction before its maintenance."""
+    drafts = {each.key for each in request.orders} - {order.key}
+    named = [*listed(order.resource.get("basedOn")), *listed(order.resource.get("priorPrescription"))]
+    return tuple(key for reference in named if (key := references.local_key(reference)) in drafts and key is not None)
+
+
+def _place(error: BaseException) -> str:
+    """File and line where an exception arose: enough to find it, and no data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "unknown"

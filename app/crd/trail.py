@@ -1,0 +1,51 @@
+"""What the ledger keeps of an answer: what the rules looked at, which of them decided, and what was said."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+from app import fhirpath
+from app.crd.facts import OrderFacts
+from app.crd.respond import Given
+from app.fhir.json import encode
+from app.ledger import AssertionRecord
+from app.rulebook.rulebook import Rulebook
+
+
+def assertion_record(facts: OrderFacts | None, given: Given, rulebook: Rulebook | None) -> AssertionRecord:
+    """The ledger's record of one determination. `facts` None: it was never got as far as facts."""
+    determination = given.determination
+    route = determination.route
+    first = determination.answers[0]
+    resource = given.action["resource"] if given.action else b""
+    coverage = facts.coverage.get("id") if facts is not None else None
+    return AssertionRecord(
+        assertion_id=given.assertion_id,
+        order_ref=determination.order_key,
+        coverage_ref=f"Coverage/{coverage}" if coverage else "Coverage",
+        member_id=facts.match.member.member_id if facts is not None and facts.match.member else None,
+        line_of_business=facts.line if facts is not None else None,
+        track=route.track if route else None,
+        covered=first.covered,
+        pa_needed=first.pa_needed,
+        content_hash=hashlib.sha256(facts.order.raw if facts is not None else bytes(resource)).hexdigest(),
+        expires_on=determination.expires,
+        rule_ids=determination.rule_ids,
+        facts=encode(_facts(facts)) if facts is not None else b"{}",
+        answer=encode({**asdict(determination), "rulebook": rulebook.label if rulebook else None}),
+    )
+
+
+def _facts(facts: OrderFacts) -> dict[str, Any]:
+    """`%facts` as the rules saw them; what was missing keeps the words for it."""
+    return {
+        "on": facts.on.isoformat(),
+        "words": facts.content.words,
+        "member": {"outcome": facts.match.outcome, "source": facts.match.member.source if facts.match.member else None},
+        **{
+            name: {"missing": value.reason} if isinstance(value, fhirpath.Unobtainable) else value
+            for name, value in facts.view.items()
+        },
+    }

@@ -1,0 +1,1 @@
+"""Flask blueprints, thin: bytes in, bytes out."""

@@ -1,0 +1,38 @@
+"""The CDS Hooks endpoints: discovery and the hook services."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.crd.service import CrdService
+from app.fhir.json import encode
+from app.hooks.discovery import discovery
+from app.rulebook.keeper import RulebookKeeper
+
+blueprint = Blueprint("cds_hooks", __name__, url_prefix="/cds-services")
+
+
+@blueprint.get("")
+def services() -> Response:
+    """The discovery document."""
+    keeper: RulebookKeeper = current_app.extensions["rulebook"]
+    rulebook = keeper.current
+    topics = {guidance.topic for guidance in rulebook.guidance}
+    return Response(encode(discovery(rulebook.payer.name, topics)), mimetype="application/json")
+
+
+@blueprint.post("/<service_id>")
+def call(service_id: str) -> Response:
+    """One hook call."""
+    service: CrdService = current_app.extensions["crd"]
+    answered = service.answer(service_id, _body())
+    return Response(answered.body, status=answered.status, mimetype="application/json")
+
+
+def _body() -> bytes:
+    """The request's body; one byte more than allowed when it is too large, so that the service can refuse and record it."""
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return b" " * (current_app.config["MAX_CONTENT_LENGTH"] + 1)

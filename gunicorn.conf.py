@@ -1,0 +1,21 @@
+"""gunicorn settings, from the same environment as the service. `signpost serve` starts gunicorn with these."""
+
+from app.settings import Settings
+
+settings = Settings()
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+threads = settings.threads
+# Threads, because a hook that waits for the EHR would otherwise hold a whole worker.
+worker_class = "gthread"
+# Rules are read once and shared by the workers; each opens its own connections after the fork.
+preload_app = True
+timeout = 30
+graceful_timeout = 15
+keepalive = 30
+# Larger than a URL with a JWT in its header needs, small enough to bound a hostile one.
+limit_request_line = 4094
+limit_request_field_size = 16380
+loglevel = "warning"
+accesslog = None
