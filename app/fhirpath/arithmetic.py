@@ -81,16 +81,8 @@ def plus(scope: Scope, left: Items, right: Items, sign: int = 1) -> Items:
     if both is None:
         raise _mismatch(a, operator, b)
     first, second = both
-    values = quantities.comparable(first, second)
-    if values is None:
-        return []
-    if values == (first.value, second.value):
-        return [first.with_value(CONTEXT.add(first.value, sign * second.value))]
-    # In the unit of the left side, which a factor of its own converts to the common one.
-    factor = CONTEXT.divide(values[0], first.value) if first.value else None
-    if factor is None:
-        return [second.with_value(sign * second.value)]
-    return [first.with_value(CONTEXT.divide(CONTEXT.add(values[0], sign * values[1]), factor))]
+    total = quantities.add(first, second, sign)
+    return [] if total is None else [total]
 
 
 def minus(scope: Scope, left: Items, right: Items) -> Items:

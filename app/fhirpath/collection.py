@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from app.fhirpath.element import Element, Items, plain, quantity
 from app.fhirpath.errors import FhirPathError
-from app.fhirpath.quantity import Quantity, comparable
+from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.temporal import Date, DateTime, Temporal
 
+_WHITE_SPACE = re.compile(r"\s")
 TRUE: Items = [True]
 FALSE: Items = [False]
 
@@ -107,7 +109,7 @@ def _equal_quantities(left: Any, right: Any) -> bool | None:
     a, b = _as_quantity(left), _as_quantity(right)
     if a is None or b is None:
         return False
-    pair = comparable(a, b)
+    pair = common(a, b)
     return None if pair is None else pair[0] == pair[1]
 
 
@@ -149,12 +151,12 @@ def equivalent(left: Items, right: Items) -> bool:
 
 
 def equivalent_items(left: Any, right: Any) -> bool:
-    """`~` on two items: strings ignore case and white space, decimals the less precise one's further digits."""
+    """`~` on two items: strings ignore case and which white space it is, decimals the less precise one's further digits."""
     a, b = plain(left), plain(right)
     if type(a) is bool or type(b) is bool:
         return a is b
     if type(a) is str and type(b) is str:
-        return " ".join(a.split()).lower() == " ".join(b.split()).lower()
+        return _WHITE_SPACE.sub(" ", a).lower() == _WHITE_SPACE.sub(" ", b).lower()
     if isinstance(a, int | Decimal) and isinstance(b, int | Decimal):
         return _close(Decimal(a), Decimal(b))
     if isinstance(a, Temporal) and isinstance(b, Temporal):
@@ -167,20 +169,10 @@ def equivalent_items(left: Any, right: Any) -> bool:
     first, second = _as_quantity(a), _as_quantity(b)
     if first is None or second is None:
         return False
-    pair = comparable(first, second, loosely=True)
+    pair = common(first, second, loosely=True)
     if pair is None:
         return False
-    # Rounded in the unit of the less precise side: 4 'g' ~ 4040 'mg'.
-    scale = max(
-        _exponent(first.value) + _shift(pair[0], first.value), _exponent(second.value) + _shift(pair[1], second.value)
-    )
-    quantum = Decimal(1).scaleb(scale)
-    return pair[0].quantize(quantum, ROUND_HALF_EVEN) == pair[1].quantize(quantum, ROUND_HALF_EVEN)
-
-
-def _shift(converted: Decimal, original: Decimal) -> int:
-    """By how many powers of ten a conversion moved the value."""
-    return converted.adjusted() - original.adjusted() if original and converted != original else 0
+    return _close(decimal(pair[0]), decimal(pair[1]))
 
 
 def _exponent(value: Decimal) -> int:
@@ -189,6 +181,8 @@ def _exponent(value: Decimal) -> int:
 
 
 def _close(a: Decimal, b: Decimal) -> bool:
+    """Equal when rounded to the decimal places of the less precise one; trailing zeros do not count."""
+    a, b = a.normalize(), b.normalize()
     quantum = Decimal(1).scaleb(max(min(_exponent(a), 0), min(_exponent(b), 0)))
     return a.quantize(quantum, ROUND_HALF_EVEN) == b.quantize(quantum, ROUND_HALF_EVEN)
 
@@ -223,7 +217,7 @@ def compare(left: Items, right: Items, operator: str) -> int | None:
         return a.compare(b)
     first, second = _as_quantity(a), _as_quantity(b)
     if first is not None and second is not None:
-        pair = comparable(first, second)
+        pair = common(first, second)
         return None if pair is None else (pair[0] > pair[1]) - (pair[0] < pair[1])
     if any(type(side) is Element and side.type.is_quantity for side in (a, b)):
         return None  # a Quantity with a comparator or without a value has no place in the order

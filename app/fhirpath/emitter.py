@@ -251,7 +251,7 @@ class Emitter:
         if kind == "literal" and isinstance(node, syntax.Literal):
             return False, node.value[0]
         if kind == "sortkey" and isinstance(node, syntax.SortKey):
-            return False, (self.emit(node.key), node.descending)
+            return False, (self.emit(node.key), node.negated, node.descending)
         return kind != "expression", self.emit(node)
 
 

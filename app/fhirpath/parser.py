@@ -198,11 +198,13 @@ class Parser:
         node = self.expression(0)
         if function != "sort":
             return node
-        descending = isinstance(node, syntax.Unary) and node.operator == "-"
-        key = node.operand if isinstance(node, syntax.Unary) and descending else node
+        negated = isinstance(node, syntax.Unary) and node.operator == "-"
+        key = node.operand if isinstance(node, syntax.Unary) and negated else node
+        descending = False
         if self.token.kind == "identifier" and self.token.text in ("asc", "desc"):
-            descending ^= self.advance().text == "desc"
-        return self.checked(syntax.SortKey(key=key, descending=descending, start=node.start, end=node.end), node)
+            descending = self.advance().text == "desc"
+        sort_key = syntax.SortKey(key=key, negated=negated, descending=descending, start=node.start, end=node.end)
+        return self.checked(sort_key, node)
 
     def type_specifier(self) -> syntax.Node:
         node: syntax.Node | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
+from fractions import Fraction
 
 from app.fhirpath import units
 
@@ -17,6 +18,7 @@ _UCUM_OF = {
     "year": "a", "month": "mo", "week": "wk", "day": "d",
     "hour": "h", "minute": "min", "second": "s", "millisecond": "ms",
 }  # fmt: skip
+_CONTEXT = Context(prec=28)
 _CALENDAR_OF = {ucum: unit for unit, ucum in _UCUM_OF.items()}
 
 
@@ -42,6 +44,11 @@ class Quantity:
         return hash(str(self))
 
     @property
+    def keyword(self) -> str | None:
+        """The calendar unit, singular; None for a UCUM unit."""
+        return CALENDAR_UNITS[self.unit] if self.calendar else None
+
+    @property
     def ucum(self) -> str:
         """The unit in UCUM."""
         return _UCUM_OF[CALENDAR_UNITS[self.unit]] if self.calendar else self.unit
@@ -61,54 +68,106 @@ class Quantity:
         return Quantity(value, self.unit, calendar=self.calendar)
 
 
-def _is_variable(quantity: Quantity) -> bool:
-    return quantity.calendar and CALENDAR_UNITS[quantity.unit] in ("year", "month")
+_ORDER = ("millisecond", "second", "minute", "hour", "day", "week", "month", "year")
+# FHIRPath, "Time-valued unit conversions"; year and month convert to each other by 12, not by way of days.
+_DAYS = {"year": 365, "month": 30}
 
 
-def comparable(left: Quantity, right: Quantity, *, loosely: bool = False) -> tuple[Decimal, Decimal] | None:
-    """Both values in one unit; None when the units have none in common.
+def _calendar_factor(unit: str, target: str) -> Fraction:
+    """How many `target` one calendar `unit` is."""
+    if {unit, target} == {"year", "month"}:
+        return Fraction(12) if unit == "year" else Fraction(1, 12)
+    sizes = [Fraction(_DAYS[name] * 86400) if name in _DAYS else _factor(_UCUM_OF[name]) for name in (unit, target)]
+    return sizes[0] / sizes[1]
 
-    Calendar years and months have no fixed length, so they compare with each other, and with UCUM's only
-    `loosely` (for `~`: FHIRPath N1, "Time-valued Quantities").
+
+def _factor(code: str) -> Fraction:
+    unit = units.parse(code)
+    if unit is None:
+        raise ValueError(code)
+    return unit.factor
+
+
+def decimal(value: Fraction) -> Decimal:
+    """Exact where the value has an end, else to 28 digits."""
+    return _CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def common(left: Quantity, right: Quantity, *, loosely: bool = False) -> tuple[Fraction, Fraction] | None:
+    """Both values in the larger of their two units; None when there is no common one.
+
+    Calendar years and months are no fixed lengths of time: with UCUM units they compare only `loosely`, for `~`
+    (FHIRPath, "Quantity Equality" and "Quantity Equivalence").
     """
-    if left.unit == right.unit and left.calendar == right.calendar:
-        return left.value, right.value
-    if not loosely and _is_variable(left) != _is_variable(right):
+    a, b = Fraction(left.value), Fraction(right.value)
+    first, second = left.keyword, right.keyword
+    if first and second:
+        if _ORDER.index(first) >= _ORDER.index(second):
+            return a, b * _calendar_factor(second, first)
+        return a * _calendar_factor(first, second), b
+    if left.unit == right.unit and not (first or second):
+        return a, b
+    if not loosely and (first in _DAYS or second in _DAYS):
         return None
-    if _is_variable(left) and _is_variable(right):
-        months = [12 if CALENDAR_UNITS[q.unit] == "year" else 1 for q in (left, right)]
-        return left.value * months[0], right.value * months[1]
-    a, b = units.parse(left.ucum), units.parse(right.ucum)
-    if a is None or b is None:
-        return (left.value, right.value) if left.ucum == right.ucum else None
-    if a.dimension != b.dimension or a.offset != b.offset:
+    one, two = units.parse(left.ucum), units.parse(right.ucum)
+    if one is None or two is None or one.dimension != two.dimension:
         return None
-    if a.factor == b.factor:
-        return left.value, right.value
-    return left.value * a.factor, right.value * b.factor
+    larger = max(one.factor, two.factor)
+    return (a * one.factor + one.zero) / larger, (b * two.factor + two.zero) / larger
 
 
 def convert(amount: Quantity, unit: str) -> Quantity | None:
-    """`amount` in another unit, a UCUM code or a calendar keyword; None when it does not convert."""
-    wanted = Quantity(Decimal(1), unit, calendar=unit in CALENDAR_UNITS)
-    pair = comparable(amount, wanted)
-    return None if pair is None else wanted.with_value(pair[0] / pair[1])
+    """`amount` in another unit, a UCUM code or a calendar keyword; None when it does not convert.
+
+    Between calendar and UCUM units the step is made in the system the amount is in, then the unit is exchanged for
+    its counterpart (FHIRPath, "Time-valued unit conversions").
+    """
+    source, target = amount.keyword, CALENDAR_UNITS.get(unit)
+    counterpart = target or _CALENDAR_OF.get(unit)
+    if source and counterpart:
+        value = Fraction(amount.value) * _calendar_factor(source, counterpart)
+        return Quantity(decimal(value), unit, calendar=target is not None)
+    if source or amount.unit == unit:
+        return amount if amount.unit == unit else None
+    one, two = units.parse(amount.unit), units.parse(_UCUM_OF[target] if target else unit)
+    if one is None or two is None or one.dimension != two.dimension:
+        return None
+    value = (Fraction(amount.value) * one.factor + one.zero - two.zero) / two.factor
+    return Quantity(decimal(value), unit, calendar=target is not None)
+
+
+def add(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
+    """The sum (difference with sign -1) in the smaller unit; None for units that do not add.
+
+    A calendar and a UCUM unit add up to calendar units; years and months add only to themselves.
+    """
+    first, second = left.keyword, right.keyword
+    if (first or left.unit) == (second or right.unit) and bool(first) == bool(second):
+        return left.with_value(_CONTEXT.add(left.value, sign * right.value))
+    one, two = units.parse(left.ucum), units.parse(right.ucum)
+    if first in _DAYS or second in _DAYS or one is None or two is None or one.dimension != two.dimension:
+        return None
+    if one.zero or two.zero:
+        return None
+    smaller = left if one.factor <= two.factor else right
+    total = Fraction(left.value) * one.factor + sign * Fraction(right.value) * two.factor
+    value = decimal(total / min(one.factor, two.factor))
+    if bool(first) == bool(second) or smaller.calendar:
+        return smaller.with_value(value)
+    return Quantity(value, f"{_CALENDAR_OF[smaller.unit]}s", calendar=True) if smaller.unit in _CALENDAR_OF else None
 
 
 def multiply(left: Quantity, right: Quantity, *, divide: bool = False) -> Quantity | None:
-    """The product or quotient; None for an unknown unit or division by zero."""
+    """The product or quotient; None for an unknown unit, a calendar unit, or division by zero."""
     if divide and right.value == 0:
         return None
-    if right.ucum == "1":
-        value = left.value / right.value if divide else left.value * right.value
-        return Quantity(value, left.ucum)
-    if left.ucum == "1" and not divide:
-        return Quantity(left.value * right.value, right.ucum)
-    a, b = units.parse(left.ucum), units.parse(right.ucum)
-    if a is None or b is None or a.offset or b.offset:
+    value = _CONTEXT.divide(left.value, right.value) if divide else _CONTEXT.multiply(left.value, right.value)
+    if right.unit == "1":
+        return left.with_value(value)
+    if left.unit == "1" and not divide:
+        return right.with_value(value)
+    one, two = units.parse(left.unit), units.parse(right.unit)
+    if left.calendar or right.calendar or one is None or two is None or one.zero or two.zero:
         return None
-    result = a.over(b) if divide else a.times(b)
-    value = left.value / right.value if divide else left.value * right.value
-    if result.dimension == ():
-        return Quantity(value * result.factor, "1")
-    return Quantity(value * result.factor, result.base_text())
+    result = one.over(two) if divide else one.times(two)
+    return Quantity(decimal(Fraction(value) * result.factor), result.base_text() or "1")

@@ -53,7 +53,7 @@ class Scope:
         self.member_of = member_of
         self.limits = limits
         self.defined: dict[str, list[Any]] = {}
-        self.index: list[Any] = []
+        self.index: list[Any] = [0]
         self.total: list[Any] = []
         self.recorder: Any = None
         self._steps = 0

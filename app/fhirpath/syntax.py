@@ -82,9 +82,10 @@ class TypeTest(Node):
 
 
 class SortKey(Node):
-    """An argument of `sort()`: a key and its direction."""
+    """An argument of `sort()`: a key, whether a minus stands before it, and its direction."""
 
     key: Node
+    negated: bool
     descending: bool
 
 

@@ -13,6 +13,8 @@ import re
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, ClassVar, Self
 
+from app.fhirpath.errors import FhirPathError
+
 _ZONE = r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?"
 _CLOCK = r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?)?"
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?\Z")
@@ -283,9 +285,11 @@ def _add_months(value: Temporal, months: int) -> Temporal | None:
 
 def _add_to_time(value: Time, amount: Decimal, unit: str) -> Time:
     """Times wrap round midnight."""
+    if unit not in ("hour", "minute", "second"):
+        raise FhirPathError(f"a Time cannot be moved by {unit}s")
     scale = {1: 3600, 2: 60, 3: 1}[len(value.parts)]
     hour, minute, second = (*value.parts, 0, Decimal(0))[:3] if len(value.parts) < 3 else value.parts
-    shift = amount * _SECONDS.get(unit, 0)
+    shift = amount * _SECONDS[unit]
     shift = shift if scale == 1 else (shift / scale).to_integral_value(ROUND_DOWN) * scale
     total = (Decimal(hour * 3600 + minute * 60) + second + shift) % 86400
     total = total + 86400 if total < 0 else total

@@ -217,17 +217,28 @@ def _iif(scope: Scope, label: str, items: Items, criterion: Body, then: Body, ot
     return otherwise(scope, items) if otherwise else Partial([], because(condition), open=False)
 
 
+def _coalesce(scope: Scope, label: str, items: Items, *values: Body) -> Items:
+    """The first that certainly has items; before an open one that may have some, nothing is certain."""
+    empty: list[Items] = []
+    for value in values:
+        found = value(scope, items)
+        if found or is_open(found):
+            return found
+        empty.append(found)
+    return Partial([], because(*empty), open=False)
+
+
 def _aggregate(scope: Scope, label: str, items: Items, aggregator: Body, init: Items | None = None) -> Items:
     if is_open(items):
         return Partial([], open_because(items), open=True)
     return FUNCTIONS["aggregate"].run(scope, items, aggregator, init)  # type: ignore[no-any-return]
 
 
-def _sort(scope: Scope, label: str, items: Items, *keys: tuple[Body, bool]) -> Items:
+def _sort(scope: Scope, label: str, items: Items, *keys: tuple[Body, bool, bool]) -> Items:
     """The order is not asked for while items are missing; unknown keys leave it unknown."""
     if is_open(items):
         return items
-    for body, _ in keys:
+    for body, *_ in keys:
         for item in items:
             if is_open(key := body(scope, [item])):
                 return Partial([], open_because(key), open=True)
@@ -305,6 +316,7 @@ WHOLE: dict[str, Callable[..., Items]] = {
     "repeat": _repeating(distinct=True),
     "repeatAll": _repeating(distinct=False),
     "iif": _iif,
+    "coalesce": _coalesce,
     "aggregate": _aggregate,
     "sort": _sort,
     "trace": _passing("trace"),

@@ -7,7 +7,7 @@ An unknown code is not an error: such units compare only with themselves.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -55,12 +55,12 @@ _PLAIN: dict[str, tuple[str, str]] = {
     "[drp]": ("5e-8", "m3"), "[psi]": ("6894757.293168361", "g.m-1.s-2"), "atm": ("101325000", "g.m-1.s-2"),
     "[in_i'Hg]": ("3386378.8", "g.m-1.s-2"), "[in_i'H2O]": ("249088.91", "g.m-1.s-2"), "[Cal]": ("4184000", "g.m2.s-2"),
     "[Btu]": ("1055055.85262", "g.m2.s-2"), "[HP]": ("745699.8715822702", "g.m2.s-3"),
-    "[kn_i]": ("0.514444444444444444", "m.s-1"),
-    "[c]": ("299792458", "m.s-1"), "[g]": ("9.80665", "m.s-2"), "[Ch]": ("0.000333333333333333333", "m"),
-    "[degF]": ("0.555555555555555555555555555556", "K"), "Cel": ("1", "K"),
+    "[kn_i]": ("463/900", "m.s-1"),
+    "[c]": ("299792458", "m.s-1"), "[g]": ("9.80665", "m.s-2"), "[Ch]": ("1/3000", "m"),
+    "[degF]": ("5/9", "K"), "Cel": ("1", "K"),
 }  # fmt: skip
-# Temperatures with a zero of their own do not convert by a factor; they compare only within one scale.
-_OFFSET_SCALES = {"Cel": "Cel", "[degF]": "[degF]"}
+# Scales with a zero of their own: kelvin at their zero.
+_ZEROS = {"Cel": Fraction("273.15"), "[degF]": Fraction("459.67") * Fraction(5, 9)}
 # Counted things that UCUM leaves arbitrary: comparable only with themselves.
 _ARBITRARY = frozenset(
     {"[iU]", "[arb'U]", "[USP'U]", "[CFU]", "[PFU]", "[TCID_50]", "[hnsf'U]", "[beth'U]", "[anti'Xa'U]"}
@@ -71,11 +71,11 @@ _MAX_CODE = 100
 
 
 class Unit(NamedTuple):
-    """A unit as a factor times powers of base units; `offset` names a scale with its own zero."""
+    """A unit as a factor times powers of base units, plus `zero` for a scale with its own zero."""
 
-    factor: Decimal
+    factor: Fraction
     dimension: Dimension
-    offset: str = ""
+    zero: Fraction = Fraction(0)
 
     def times(self, other: Unit, power: int = 1) -> Unit:
         """The product with `other` to a power."""
@@ -94,7 +94,7 @@ class Unit(NamedTuple):
         return ".".join(base + ("" if power == 1 else str(power)) for base, power in self.dimension)
 
 
-_ONE = Unit(Decimal(1), ())
+_ONE = Unit(Fraction(1), ())
 
 
 @lru_cache(maxsize=1024)
@@ -110,9 +110,9 @@ def parse(code: str) -> Unit | None:
         unit = _component(component)
         if unit is None:
             return None
-        if unit.offset and (separator or result is not _ONE or divide):
+        if unit.zero and (separator or result is not _ONE or divide):
             return None
-        result = unit if unit.offset else result.times(unit, -1 if divide else 1)
+        result = unit if unit.zero else result.times(unit, -1 if divide else 1)
         if not separator:
             return result
         divide = separator == "/"
@@ -136,38 +136,38 @@ def _component(text: str) -> Unit | None:
     if text.startswith("("):
         return parse(text[1:-1]) if text.endswith(")") else None
     if text.isdigit():
-        return Unit(Decimal(text), ())
+        return Unit(Fraction(text), ())
     if found := re.fullmatch(r"10[*^]([+-]?\d{1,2})", text):
-        return Unit(Decimal(10) ** int(found.group(1)), ())
+        return Unit(Fraction(10) ** int(found.group(1)), ())
     found = re.fullmatch(r"(.*?[^\d+-])([+-]?\d)?", text)
     if found is None:
         return None
     atom = _atom(found.group(1))
     if atom is None or found.group(2) is None:
         return atom
-    return None if atom.offset else _ONE.times(atom, int(found.group(2)))
+    return None if atom.zero else _ONE.times(atom, int(found.group(2)))
 
 
 def _atom(code: str) -> Unit | None:
     if code in _ARBITRARY:
-        return Unit(Decimal(1), ((code, 1),))
+        return Unit(Fraction(1), ((code, 1),))
     if code in _PLAIN:
         factor, definition = _PLAIN[code]
-        return _defined(code, factor, definition)._replace(offset=_OFFSET_SCALES.get(code, ""))
+        return _defined(code, factor, definition)._replace(zero=_ZEROS.get(code, Fraction(0)))
     if code in _METRIC:
         return _defined(code, *_METRIC[code])
     for length in (2, 1):
         prefix, base = code[:length], code[length:]
         if prefix in _PREFIXES and base in _METRIC:
             unit = _defined(base, *_METRIC[base])
-            return unit._replace(factor=unit.factor.scaleb(_PREFIXES[prefix]))
+            return unit._replace(factor=unit.factor * Fraction(10) ** _PREFIXES[prefix])
     return None
 
 
 def _defined(code: str, factor: str, definition: str) -> Unit:
     if not definition:
-        return Unit(Decimal(1), ((code, 1),))
-    base = Unit(Decimal(1), (("[iU]", 1),)) if definition == "[iU]" else parse(definition)
+        return Unit(Fraction(1), ((code, 1),))
+    base = Unit(Fraction(1), (("[iU]", 1),)) if definition == "[iU]" else parse(definition)
     if base is None:
         raise ValueError(f"unit table: {code} = {definition}")
-    return base._replace(factor=base.factor * Decimal(factor))
+    return base._replace(factor=base.factor * Fraction(factor))

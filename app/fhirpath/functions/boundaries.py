@@ -9,8 +9,9 @@ from app.fhirpath.arithmetic import CONTEXT
 from app.fhirpath.collection import integer, kind_of, single
 from app.fhirpath.element import Items, quantity
 from app.fhirpath.errors import FhirPathError
+from app.fhirpath.functions.conversion import to_quantity
 from app.fhirpath.functions.registry import function
-from app.fhirpath.quantity import Quantity, comparable
+from app.fhirpath.quantity import Quantity, common
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal, Time, filled
 
@@ -104,8 +105,7 @@ def comparable_(scope: Scope, items: Items, other: Items) -> Items:
     pair = [single(items, "the input of comparable()"), single(other, "the argument of comparable()")]
     if None in pair:
         return []
-    amounts = [quantity(value) for value in pair]
-    first, second = amounts
+    first, second = (to_quantity(value) if type(value) in (int, Decimal) else quantity(value) for value in pair)
     if not isinstance(first, Quantity) or not isinstance(second, Quantity):
-        raise FhirPathError("comparable() is defined for quantities")
-    return [comparable(first, second) is not None]
+        return []
+    return [common(first, second) is not None]

@@ -23,9 +23,9 @@ def union(scope: Scope, items: Items, other: Items) -> Items:
     return distinct(items + other)
 
 
-@function("combine(other: collection)", _SECTION, flow="each")
-def combine(scope: Scope, items: Items, other: Items) -> Items:
-    """Both collections, repetitions kept."""
+@function("combine(other: collection, preserveOrder?: Boolean)", _SECTION, flow="each")
+def combine(scope: Scope, items: Items, other: Items, preserve_order: Items | None = None) -> Items:
+    """Both collections, repetitions kept; the order is kept in any case."""
     scope.spend(len(items) + len(other))
     return items + other
 

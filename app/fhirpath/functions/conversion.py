@@ -19,7 +19,7 @@ Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Conversion"
 _INTEGER = re.compile(r"[+-]?\d{1,10}\Z")
 _DECIMAL = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?\Z")
-_QUANTITY = re.compile(r"(?P<value>[+-]?\d{1,40}(?:\.\d{1,40})?)(?:\s*'(?P<unit>[^']+)'|\s+(?P<calendar>[a-z]+))?\Z")
+_QUANTITY = re.compile(r"(?P<value>[+-]?\d{1,40}(?:\.\d{1,40})?)(?:\s*'(?P<unit>[^']+)'|\s*(?P<calendar>[a-zA-Z]+))?\Z")
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
 

@@ -77,6 +77,15 @@ def repeat_all(scope: Scope, items: Items, projection: Body) -> Items:
     return out
 
 
+@function("coalesce(value: expression, values?: expression*)", "FHIRPath 3.0.0-ballot, coalesce", flow="whole")
+def coalesce(scope: Scope, items: Items, *values: Body) -> Items:
+    """The first of the arguments that is not empty."""
+    for value in values:
+        if found := value(scope, items):
+            return found
+    return []
+
+
 @function("ofType(type: type)", _SECTION, flow="each")
 def of_type(scope: Scope, items: Items, target: TypeTarget) -> Items:
     """The items of the type; a complex type includes those derived from it."""
@@ -84,15 +93,20 @@ def of_type(scope: Scope, items: Items, target: TypeTarget) -> Items:
 
 
 @function("sort(key?: sortkey*)", "FHIRPath 3.0.0-ballot, sort", flow="whole")
-def sort(scope: Scope, items: Items, *keys: tuple[Body, bool]) -> Items:
-    """The items in order of each key in turn, those without a key first; `desc` or a leading minus turns a key round."""
+def sort(scope: Scope, items: Items, *keys: tuple[Body, bool, bool]) -> Items:
+    """The items in the order of each key in turn: ascending, `desc` descending, or negated by a leading minus.
+
+    No key is lower than any key, so such items come first, and last with `desc`.
+    """
     scope.spend(len(items))
     out = list(items)
-    for body, descending in reversed(keys or ((_itself, False),)):
+    for body, negated, descending in reversed(keys or ((_itself, False, False),)):
         keyed = [(_sort_key(body(scope, [item])), item) for item in out]
         _check_comparable([key for key, _ in keyed if key])
-        with_key = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=descending)
-        out = [item for key, item in keyed if not key] + [item for _, item in with_key]
+        without = [item for key, item in keyed if not key]
+        ordered = sorted((pair for pair in keyed if pair[0]), key=lambda pair: pair[0], reverse=negated != descending)
+        found = [item for _, item in ordered]
+        out = found + without if descending else without + found
     return out
 
 

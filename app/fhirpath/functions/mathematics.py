@@ -49,38 +49,44 @@ def abs_(scope: Scope, items: Items) -> Items:
 
 
 def _to_integer(items: Items, name: str, rounding: str) -> Items:
-    value = _number(items, name)
-    return [] if value is None else fitting(int(Decimal(value).to_integral_value(rounding)))
+    value = single(items, f"the input of {name}()")
+    amount = quantity(value)
+    if amount is not None:
+        return [amount.with_value(amount.value.to_integral_value(rounding))]
+    number_ = _number(items, name)
+    return [] if number_ is None else fitting(int(Decimal(number_).to_integral_value(rounding)))
 
 
 @function("ceiling()", _SECTION)
 def ceiling(scope: Scope, items: Items) -> Items:
-    """The least integer not below the number."""
+    """The least integer not below the number; works on quantities too."""
     return _to_integer(items, "ceiling", ROUND_CEILING)
 
 
 @function("floor()", _SECTION)
 def floor(scope: Scope, items: Items) -> Items:
-    """The greatest integer not above the number."""
+    """The greatest integer not above the number; works on quantities too."""
     return _to_integer(items, "floor", ROUND_FLOOR)
 
 
 @function("truncate()", _SECTION)
 def truncate(scope: Scope, items: Items) -> Items:
-    """The number without its fraction."""
+    """The number or quantity without its fraction."""
     return _to_integer(items, "truncate", ROUND_DOWN)
 
 
 @function("round(precision?: Integer)", _SECTION)
 def round_(scope: Scope, items: Items, precision: Items | None = None) -> Items:
-    """The number to `precision` decimal places, half away from zero; to an integer without."""
-    value = _number(items, "round")
+    """The number or quantity to `precision` decimal places, 0 without, half away from zero."""
     places = integer(precision, "the precision of round()") if precision else 0
-    if value is None:
-        return []
     if places is None or places < 0:
         raise FhirPathError("the precision of round() is negative")
-    return fitting(Decimal(value).quantize(Decimal(1).scaleb(-min(places, 28)), ROUND_HALF_UP, CONTEXT))
+    quantum = Decimal(1).scaleb(-min(places, 28))
+    amount = quantity(single(items, "the input of round()"))
+    if amount is not None:
+        return [amount.with_value(amount.value.quantize(quantum, ROUND_HALF_UP, CONTEXT))]
+    value = _number(items, "round")
+    return [] if value is None else fitting(Decimal(value).quantize(quantum, ROUND_HALF_UP, CONTEXT))
 
 
 @function("exp()", _SECTION)

@@ -102,10 +102,14 @@ def replace(scope: Scope, items: Items, pattern: Items, substitution: Items) -> 
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str) -> Any:
+def compiled(pattern: str, flags: str = "") -> Any:
     """The pattern in RE2, `.` matching line ends as the specification says; FhirPathError when it is none."""
+    if not set(flags) <= {"i", "m"}:
+        raise FhirPathError("the flags of a regular expression are i and m")
     options = re2.Options()
     options.dot_nl = True
+    options.case_sensitive = "i" not in flags
+    pattern = f"(?m){pattern}" if "m" in flags else pattern
     options.log_errors = False
     try:
         return re2.compile(pattern, options)
@@ -113,22 +117,26 @@ def compiled(pattern: str) -> Any:
         raise FhirPathError(f"not a regular expression RE2 knows: {pattern!r}") from error
 
 
-@function("matches(regex: String)", _SECTION)
-def matches(scope: Scope, items: Items, regex: Items) -> Items:
-    """True when the regular expression matches a part of the string."""
+def _flags(flags: Items | None) -> str:
+    return text(flags, "the flags of a regular expression") or "" if flags else ""
+
+
+@function("matches(regex: String, flags?: String)", _SECTION)
+def matches(scope: Scope, items: Items, regex: Items, flags: Items | None = None) -> Items:
+    """True when the regular expression matches a part of the string; flags are `i` and `m`."""
     pair = _pair(items, regex, "matches")
-    return [] if pair is None else [compiled(pair[1]).search(pair[0]) is not None]
+    return [] if pair is None else [compiled(pair[1], _flags(flags)).search(pair[0]) is not None]
 
 
-@function("matchesFull(regex: String)", _ADDED)
-def matches_full(scope: Scope, items: Items, regex: Items) -> Items:
+@function("matchesFull(regex: String, flags?: String)", _ADDED)
+def matches_full(scope: Scope, items: Items, regex: Items, flags: Items | None = None) -> Items:
     """True when the regular expression matches the whole string."""
     pair = _pair(items, regex, "matchesFull")
-    return [] if pair is None else [compiled(pair[1]).fullmatch(pair[0]) is not None]
+    return [] if pair is None else [compiled(pair[1], _flags(flags)).fullmatch(pair[0]) is not None]
 
 
-@function("replaceMatches(regex: String, substitution: String)", _SECTION)
-def replace_matches(scope: Scope, items: Items, regex: Items, substitution: Items) -> Items:
+@function("replaceMatches(regex: String, substitution: String, flags?: String)", _SECTION)
+def replace_matches(scope: Scope, items: Items, regex: Items, substitution: Items, flags: Items | None = None) -> Items:
     """The string with every match replaced; `$1` and `${name}` stand for groups, an empty regex changes nothing."""
     pair = _pair(items, regex, "replaceMatches")
     new = text(substitution, "the substitution of replaceMatches()")
@@ -137,7 +145,7 @@ def replace_matches(scope: Scope, items: Items, regex: Items, substitution: Item
     value, pattern = pair
     if not pattern:
         return [value]
-    expression = compiled(pattern)
+    expression = compiled(pattern, _flags(flags))
     groups = {**{str(number): number for number in range(expression.groups + 1)}, **expression.groupindex}
     out: list[str] = []
     size = position = 0
