@@ -63,8 +63,8 @@ def check_exposure(settings: Settings) -> None:
 
     if not settings.sandbox:
         raise SettingsError(
-            "No EHR client is registered, so nobody could be answered. Checking clients is not part of this version yet; "
-            "to try the service on this machine, start it with --sandbox."
+            "No EHR client is registered, so nobody could be answered. Checking clients is not part of this version "
+            "yet; to try the service on this machine, start it with --sandbox."
         )
     loopback = settings.host == "localhost"
     if not loopback:

@@ -45,7 +45,7 @@ class UnprocessableRequest(RequestError):
 
 
 class PrefetchMissing(RequestError):
-    """Prefetch lacks what is needed and the call gives no way to query for it (CDS Hooks, "412 Precondition Failed")."""
+    """Prefetch lacks what is needed and the call gives no way to query for it (CDS Hooks, HTTP 412)."""
 
     status = 412
 

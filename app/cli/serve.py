@@ -27,7 +27,8 @@ def serve(**flags: object) -> None:
     _check(settings)
     if settings.sandbox:
         click.echo(
-            "SANDBOX: no client is checked, any payer and any fhirServer is accepted. For trying and testing only.", err=True
+            "SANDBOX: no client is checked, any payer and any fhirServer is accepted. For trying and testing only.",
+            err=True,
         )
     for name, value in flags.items():
         if value is not None:

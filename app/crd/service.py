@@ -15,10 +15,10 @@ import structlog
 from app.crd import cards
 from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverage
-from app.crd.decide import decide, policies_in_play, route, technical
+from app.crd.decide import technical
 from app.crd.determination import Determination
-from app.crd.facts import OrderFacts, build_facts
-from app.crd.gather import Kept, gather, gather_record
+from app.crd.determine import Determined, determine, place_of
+from app.crd.gather import gather, gather_record
 from app.crd.order_content import ORDER_TYPES, listed
 from app.crd.respond import SERIALIZERS, Given, body, give
 from app.crd.trail import assertion_record
@@ -32,10 +32,8 @@ from app.hooks.request import DraftOrder, HookRequest, parse_request
 from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
-from app.rulebook.policies import Need
 from app.rulebook.rulebook import Rulebook
 from app.settings import Settings
-from benefit_router import RouteDecision
 
 log = structlog.get_logger("signpost.crd")
 
@@ -112,7 +110,7 @@ class CrdService:
             answered = Answered(error.status, encode(outcomes.from_error(error)))
         except Exception as error:  # a fault of ours must still be a well-formed answer, and be found
             # The message of an unknown exception may quote the record; its place may not.
-            log.error("hook.fault", invocation=progress.invocation_id, error=type(error).__name__, at=_place(error))
+            log.error("hook.fault", invocation=progress.invocation_id, error=type(error).__name__, at=place_of(error))
             issues = (f"exception {type(error).__name__}",)
             words = f"The service failed on this call; it is recorded as {progress.invocation_id}."
             answered = Answered(500, encode(outcomes.operation_outcome(outcomes.issue("fatal", "exception", words))))
@@ -141,32 +139,19 @@ class CrdService:
             )
         except EhrError as trouble:
             return self._technical(progress, orders, trouble.reason, today)
-        with progress.stage("facts"):
-            directory = self._directory(rulebook)
-            facts = [
-                build_facts(
-                    order,
-                    request=request,
-                    chart=chart,
-                    coverage=coverage,
-                    directory=directory,
-                    rulebook=rulebook,
-                    today=today,
-                )
-                for order in orders
-            ]
-        with progress.stage("route"):
-            routes = [route(each, rulebook) for each in facts]
-        with progress.stage("record"):
-            needs = _needs(facts, routes, request.hook, rulebook)
-            record = gather_record(chart, needs, rulebook.lists, ehr, request.prefetch)
-        with progress.stage("decide"):
-            determined = [
-                (each, self._decide(each, decision, rulebook, record, chart, today))
-                for each, decision in zip(facts, routes, strict=True)
-            ]
+        determined = determine(
+            orders,
+            request=request,
+            chart=chart,
+            coverage=coverage,
+            directory=self._directory(rulebook),
+            rulebook=rulebook,
+            read_record=lambda needs: gather_record(chart, needs, rulebook.lists, ehr, request.prefetch),
+            today=today,
+            stage=progress.stage,
+        )
         with progress.stage("respond"):
-            return self._respond(progress, determined, coverage, record, today)
+            return self._respond(progress, determined, coverage, today)
 
     def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
@@ -180,28 +165,11 @@ class CrdService:
         deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
         return EhrConnection(self._pool, request.fhir_server, request.access_token, deadline)
 
-    def _decide(
-        self,
-        facts: OrderFacts,
-        decision: RouteDecision | None,
-        rulebook: Rulebook,
-        record: dict[str, Kept],
-        chart: Chart,
-        today: date,
-    ) -> Determination:
-        """Decide one order; a fault in deciding it must not silence the others."""
-        try:
-            return decide(facts, decision, rulebook=rulebook, record=record, chart=chart, today=today)
-        except Exception as error:  # told as `technical`, and found in the log by its place
-            log.error("decide.fault", order=facts.order.key, error=type(error).__name__, at=_place(error))
-            return technical(facts.order.key, "The payer's rules could not be evaluated for this order.", today)
-
     def _respond(
         self,
         progress: Progress,
-        determined: list[tuple[OrderFacts, Determination]],
+        determined: Determined,
         coverage: Resource,
-        record: dict[str, Kept],
         today: date,
     ) -> bytes:
         request, chart, rulebook = progress.request, progress.chart, progress.rulebook
@@ -209,22 +177,22 @@ class CrdService:
         configuration = read_configuration(request.configuration)
         given: list[Given] = []
         if configuration.coverage_information:
-            for facts, determination in determined:
+            for facts, determination in determined.answers:
                 each = self._give(progress, facts.order, determination, _reference_to(coverage), today)
                 given.append(each)
                 progress.tracks.append(each.determination.route.track if each.determination.route else "-")
                 if each.action is not None:
                     progress.assertions.append(assertion_record(facts, each, rulebook))
         shown = cards.shown(
-            determined,
+            determined.answers,
             hook=request.hook,
-            record=record,
+            record=determined.record,
             chart=chart,
             rulebook=rulebook,
             configuration=configuration,
             today=today,
         )
-        several = len(determined) > 1
+        several = len(determined.answers) > 1
         built = [
             cards.build_card(each, rulebook, several_orders=several, today=today, new_id=self._new_id) for each in shown
         ]
@@ -319,20 +287,6 @@ class CrdService:
         self._stored_rulebooks.add(rulebook.hash)
 
 
-def _needs(facts: list[OrderFacts], routes: list[RouteDecision | None], hook: str, rulebook: Rulebook) -> list[Need]:
-    """What the policies and cards in play want read from the record."""
-    needs: list[Need] = []
-    for each, decision in zip(facts, routes, strict=True):
-        if each.match.outcome != "found":
-            continue
-        for policy in policies_in_play(each, decision, rulebook):
-            needs += policy.needs if policy is not None else ()
-        track = decision.track if decision is not None else None
-        for guidance in cards.guidance_in_play(each, track, hook, rulebook):
-            needs += guidance.needs
-    return needs
-
-
 def _reference_to(coverage: Resource) -> dict[str, str]:
     return {"reference": references.resource_key(coverage) or "Coverage/unknown"}
 
@@ -342,11 +296,3 @@ def _dependencies(order: DraftOrder, request: HookRequest) -> tuple[str, ...]:
     drafts = {each.key for each in request.orders} - {order.key}
     named = [*listed(order.resource.get("basedOn")), *listed(order.resource.get("priorPrescription"))]
     return tuple(key for reference in named if (key := references.local_key(reference)) in drafts and key is not None)
-
-
-def _place(error: BaseException) -> str:
-    """File and line where an exception arose: enough to find it, and no data."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "unknown"

@@ -151,7 +151,7 @@ def equivalent(left: Items, right: Items) -> bool:
 
 
 def equivalent_items(left: Any, right: Any) -> bool:
-    """`~` on two items: strings ignore case and which white space it is, decimals the less precise one's further digits."""
+    """`~` on two items: strings ignore case and the kind of white space, decimals what only one side gives."""
     a, b = plain(left), plain(right)
     if type(a) is bool or type(b) is bool:
         return a is b

@@ -17,7 +17,6 @@ from app.fhirpath.judging import JudgingEmitter, lifted
 from app.fhirpath.parser import Parser
 from app.fhirpath.partial import because, is_open
 from app.fhirpath.scope import DEFAULT_LIMITS, Limits, MemberOf, Resolve, Scope
-from app.fhirpath.temporal import DateTime
 from app.fhirpath.trace import Recorder, Trace
 
 
@@ -161,8 +160,7 @@ class Expression:
         member_of: MemberOf | None,
         limits: Limits | None,
     ) -> Scope:
-        moment = None if now is None else DateTime.from_datetime(now)
-        return Scope(variables or {}, moment, resolve, member_of, limits or DEFAULT_LIMITS)
+        return Scope(variables or {}, now, resolve, member_of, limits or DEFAULT_LIMITS)
 
     def _enter(self, scope: Scope, this: Items) -> Items:
         """Set %context, %resource and %rootResource, which the caller may override by variables of these names."""

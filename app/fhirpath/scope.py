@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import msgspec
 
 from app.fhirpath.errors import LimitError
-from app.fhirpath.temporal import DateTime
 
 _CLOCK_EVERY = 2_000
 
@@ -39,7 +39,7 @@ class Scope:
     def __init__(
         self,
         variables: Mapping[str, Any],
-        now: DateTime | None,
+        now: dt.datetime | None,
         resolve: Resolve | None,
         member_of: MemberOf | None,
         limits: Limits,

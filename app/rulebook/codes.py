@@ -206,4 +206,5 @@ def _product(
         routes=_words(row.get("routes", "")) or routes_of_form.get(form or "", frozenset()),
         billing_codes=frozenset(codes.get("hcpcs", []) + codes.get("cpt", [])),
         classes=classes,
+        ingredient=next(iter(codes.get("ingredient_rxnorm", ())), None),
     )

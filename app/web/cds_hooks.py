@@ -31,8 +31,9 @@ def call(service_id: str) -> Response:
 
 
 def _body() -> bytes:
-    """The request's body; one byte more than allowed when it is too large, so that the service can refuse and record it."""
+    """The body; one too large comes as one byte more than allowed, so that the service refuses and records it."""
     try:
-        return request.get_data(cache=False)
+        body: bytes = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        return b" " * (current_app.config["MAX_CONTENT_LENGTH"] + 1)
+        return b" " * (int(current_app.config["MAX_CONTENT_LENGTH"]) + 1)
+    return body

@@ -24,7 +24,9 @@ def register(app: Flask) -> None:
         status = error.code or 500
         words = {404: "There is nothing at this address.", 405: "This address does not take that method."}
         text = words.get(status, error.name)
-        return _outcome(status, outcomes.operation_outcome(outcomes.issue("error", _CODES.get(status, "processing"), text)))
+        return _outcome(
+            status, outcomes.operation_outcome(outcomes.issue("error", _CODES.get(status, "processing"), text))
+        )
 
 
 def _outcome(status: int, outcome: dict[str, object]) -> Response:

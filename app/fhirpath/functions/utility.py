@@ -18,7 +18,7 @@ _SECTION = "FHIRPath N1, Utility Functions"
 def _now(scope: Scope, name: str) -> DateTime:
     if scope.now is None:
         raise FhirPathError(f"{name}() needs the caller to pass `now`")
-    return scope.now
+    return DateTime.from_datetime(scope.now)
 
 
 @function("now()", _SECTION)

@@ -1,0 +1,142 @@
+"""`signpost ledger`: what was asked, which rules matched, what was answered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli.options import settings_from
+from app.cli.serve import FOLDER
+from app.fhir.json import decode
+from app.ledger import Ledger, StoredAssertion, StoredInvocation
+from app.settings import Settings
+
+data_dir = click.option("--data-dir", type=FOLDER, help="Folder of the embedded ledger.")
+
+
+@click.group()
+def ledger() -> None:
+    """Look into the ledger of answers given."""
+
+
+@ledger.command()
+@click.argument("assertion_id")
+@data_dir
+@click.option("--request", "with_request", is_flag=True, help="Print the request too (holds patient data).")
+def show(assertion_id: str, data_dir: Path | None, with_request: bool) -> None:
+    """Print what was asked, which rules matched and what was answered under ASSERTION_ID."""
+    store = _open(settings_from(data_dir=data_dir))
+    found = store.assertion(assertion_id)
+    if found is None:
+        click.echo(f"No answer was given under {assertion_id}.", err=True)
+        sys.exit(1)
+    invocation = store.invocation(found.invocation_id)
+    if invocation is None:
+        click.echo(f"The call of {assertion_id} is not in the ledger.", err=True)
+        sys.exit(1)
+    for line in _told(found, invocation):
+        click.echo(line)
+    if with_request and invocation.request is not None:
+        click.echo(invocation.request)
+
+
+@ledger.command()
+@data_dir
+@click.option("--limit", default=20, show_default=True, help="How many calls.")
+def recent(data_dir: Path | None, limit: int) -> None:
+    """List the newest calls with the assertions they made."""
+    store = _open(settings_from(data_dir=data_dir))
+    for call in store.recent(limit):
+        click.echo(
+            f"{call.received_at:%Y-%m-%d %H:%M:%S}  {call.status}  {call.answered_in_ms:8.1f} ms  {call.service_id}"
+        )
+        for made in store.assertions_of(call.invocation_id):
+            click.echo(
+                f"    {made.assertion_id}  {made.order_ref}  {made.covered} {made.pa_needed or ''} {made.track or ''}"
+            )
+        for issue in call.issues:
+            click.echo(f"    {issue}")
+
+
+@ledger.command()
+@data_dir
+def verify(data_dir: Path | None) -> None:
+    """Check that nothing in the ledger was changed after it was written; exit 1 when something was."""
+    wrong = _open(settings_from(data_dir=data_dir)).verify()
+    for line in wrong:
+        click.echo(line)
+    click.echo(f"{len(wrong)} faults" if wrong else "The ledger is whole.")
+    sys.exit(1 if wrong else 0)
+
+
+@ledger.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
+    Ledger.migrate(settings_from().ledger_url)
+    click.echo("The ledger is up to date.")
+
+
+def _open(settings: Settings) -> Ledger:
+    return Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+
+
+def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:
+    facts, answer = decode(found.facts), decode(found.answer)
+    lines = [
+        f"Assertion   {found.assertion_id}",
+        f"Asked       {invocation.received_at:%Y-%m-%d %H:%M:%S} UTC, {invocation.hook}",
+        f"Call        {invocation.invocation_id}, HTTP {invocation.status} after {invocation.answered_in_ms:.1f} ms",
+        f"Order       {found.order_ref}, {facts.get('words', '')}",
+        f"Member      {found.member_id or 'not found'}, line {found.line_of_business or 'unknown'}",
+        f"Rulebook    {invocation.rulebook_hash}",
+        f"Decided by  {', '.join(found.rule_ids) or 'no rule'}",
+    ]
+    lines += _facts(facts)
+    route = answer.get("route")
+    if route:
+        lines.append(f"Benefit     {route['track']} ({route['confidence']}): {route['reason']}")
+        for considered in route["considered"]:
+            columns = f" by {', '.join(considered['columns'])}" if considered["columns"] else ""
+            lines.append(f"  {considered['verdict']:<10} {considered['rule_id']} -> {considered['track']}{columns}")
+    for tried in answer.get("tried", []):
+        held = {True: "held", False: "did not hold", None: "unknown"}[tried["held"]]
+        why = f": {'; '.join(tried['lacking'])}" if tried["lacking"] else ""
+        lines.append(f"Case        {tried['policy']}#{tried['case']} {held}{why}")
+    for given in answer["answers"]:
+        lines += _answer(given)
+    lines.append(f"Holds to    {found.expires_on}")
+    return lines
+
+
+def _facts(facts: dict[str, Any]) -> list[str]:
+    known = {
+        k: v for k, v in facts.items() if not (isinstance(v, dict) and "missing" in v) and k not in ("words", "member")
+    }
+    lines = [f"  known     {name}: {_plain(value)}" for name, value in known.items()]
+    lines += [f"  missing   {v['missing']}" for v in facts.values() if isinstance(v, dict) and "missing" in v]
+    return ["Facts", *lines] if lines else []
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item.get("code", item)) if isinstance(item, dict) else str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
+    return str(value)
+
+
+def _answer(given: dict[str, Any]) -> list[str]:
+    names = ("covered", "pa_needed", "doc_needed", "doc_purpose", "info_needed", "questionnaires", "satisfied_pa_id")
+    lines = ["Answer"]
+    for name in names:
+        value = given[name]
+        if value:
+            lines.append(f"  {name:<15} {', '.join(value) if isinstance(value, list) else value}")
+    if given["billing_codes"]:
+        lines.append(f"  billing         {', '.join(' '.join(code) for code in given['billing_codes'])}")
+    for reason in given["reasons"]:
+        lines.append(f"  reason          {' '.join(filter(None, (reason['code'], reason['text'])))}")
+    return lines
