@@ -17,7 +17,7 @@ PRODUCT_LEVELS = frozenset({"scd", "sbd", "gpck", "bpck", "ndc9", "ndc11", "prod
 LEVELS = PRODUCT_LEVELS | {"ingredient", "scdf", "hcpcs", "cpt", "cvx", "class"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """One product a payer distinguishes. `identities` are all codes and tags under which a rule may speak of it."""
 
@@ -27,6 +27,7 @@ class Product:
     routes: frozenset[str] = frozenset()
     billing_codes: frozenset[Code] = frozenset()
     classes: frozenset[str] = frozenset()
+    ingredient: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)

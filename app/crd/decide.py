@@ -16,7 +16,7 @@ from app.crd.chart import Chart, Resource
 from app.crd.determination import CaseTried, Determination
 from app.crd.facts import OrderFacts
 from app.crd.gather import Record
-from app.crd.merge import merge
+from app.crd.merge import merge_by_code
 from app.fhir import references
 from app.rulebook.answer import Answer, Reason
 from app.rulebook.conditions import RECORD, Condition, Finding
@@ -174,7 +174,7 @@ def _by_policy(
     answers = possible[0]
     if len(possible) > 1:
         why, info = _why_open(facts, decision, in_play)
-        answers = (merge([answer for answers in possible for answer in answers], why, info),)
+        answers = merge_by_code(possible, why, info)
     answers = tuple(_with_billing(answer, facts, decision) for answer in answers)
     if decision is not None:
         answers = tuple(benefit.marked(answer, decision) for answer in answers) + tuple(_administration(decision))
@@ -235,9 +235,8 @@ def _ask(
         elif finding.value:
             if not unknown:
                 return case.answers, case.name, tried
-            every = [answer for answers in (*unknown, case.answers) for answer in answers]
             why = "; ".join(dict.fromkeys(lacking)) or "what the policy asks could not be established"
-            return (merge(every, f"{why[0].upper()}{why[1:]}."),), None, tried
+            return merge_by_code([*unknown, case.answers], f"{why[0].upper()}{why[1:]}."), None, tried
     raise AssertionError("a policy's last case always holds; the rulebook checks that at load")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -104,7 +105,6 @@ def _needs(facts: list[OrderFacts], routes: list[RouteDecision | None], hook: st
 
 def place_of(error: BaseException) -> str:
     """File and line where an exception arose: enough to find it, and no data."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "unknown"
+    frames = traceback.extract_tb(error.__traceback__)
+    written = [frame for frame in frames if not frame.filename.startswith("<")]  # generated code has no file
+    return f"{written[-1].filename.rsplit('/', 1)[-1]}:{written[-1].lineno}" if written else "unknown"

@@ -11,8 +11,33 @@ from dataclasses import replace
 from typing import TypeVar
 
 from app.rulebook.answer import Answer, Reason
+from benefit_router import Code
 
 T = TypeVar("T")
+
+
+def merge_by_code(
+    possible: Sequence[tuple[Answer, ...]], why: str, info_needed: Iterable[str] = ("OTH",)
+) -> tuple[Answer, ...]:
+    """Merge possible sets of answers. Where they divide the order by the same billing codes, each part is merged apart."""
+    divided = next((answers for answers in possible if len(answers) > 1), None)
+    if divided is None:
+        return (merge([answers[0] for answers in possible], why, info_needed),)
+    parts = []
+    for part in divided:
+        alike = [_part(answers, part.billing_codes) for answers in possible]
+        if None in alike:
+            return (merge([answer for answers in possible for answer in answers], why, info_needed),)
+        merged = merge([answer for answer in alike if answer is not None], why, info_needed)
+        parts.append(replace(merged, billing_codes=part.billing_codes))
+    return tuple(parts)
+
+
+def _part(answers: tuple[Answer, ...], codes: tuple[Code, ...]) -> Answer | None:
+    """The answer for these billing codes: the one that names them, or the only one."""
+    if len(answers) == 1 and not answers[0].billing_codes:
+        return answers[0]
+    return next((answer for answer in answers if answer.billing_codes == codes), None)
 
 
 def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("OTH",)) -> Answer:
@@ -27,7 +52,8 @@ def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("O
     settled = covered == "not-covered" or needed in ("no-auth", "satisfied")
     purposes = _union(answer.doc_purpose for answer in possible)
     asked = any(state == "conditional" for state in (covered, needed, *doc_needed))
-    stated = [reason for answer in possible for reason in answer.reasons]
+    # A reason that only one of them gives may be untrue of this order.
+    shared = [reason for reason in first.reasons if all(reason in answer.reasons for answer in possible)]
     return replace(
         first,
         covered=covered,
@@ -36,7 +62,7 @@ def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("O
         doc_purpose=tuple(purpose for purpose in purposes if not (settled and purpose == "withpa")),
         info_needed=_union([tuple(info_needed), *(answer.info_needed for answer in possible)]) if asked else (),
         questionnaires=_union(answer.questionnaires for answer in possible) if doc_needed else (),
-        reasons=(Reason(why), *dict.fromkeys(stated)),
+        reasons=(Reason(why), *shared),
         contacts=_union(answer.contacts for answer in possible),
         billing_codes=_union(answer.billing_codes for answer in possible),
         details=tuple(dict.fromkeys(detail for answer in possible for detail in answer.details)),

@@ -57,7 +57,7 @@ class Case:
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """One coverage policy."""
 
@@ -77,7 +77,7 @@ class Suggestion:
     orders: tuple[tuple[str, tuple[Code, ...], str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Guidance:
     """One card and when to show it. `response` is the CRD response type."""
 

@@ -32,7 +32,7 @@ _FOLDERS = ("policies", "guidance", "lists", "crosswalks")
 Scoped = TypeVar("Scoped", Policy, Guidance)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rulebook:
     """One version of the rules. `files` are the exact texts it was built from, by path; `hash` names their content."""
 

@@ -50,13 +50,14 @@ def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], li
         for position, data in enumerate(document.data["scenarios"]):
             line = document.line(("scenarios", position, "id"))
             scenario = _scenario(data, file, line)
-            problems += _check(scenario, rulebook)
+            wrong = list(_check(scenario, rulebook))
             if scenario.id in seen:
-                problems.append(
-                    Problem(file, line, "id", f"'{scenario.id}' is also at {seen[scenario.id]}.", "Give it its own id.")
-                )
+                message = f"'{scenario.id}' is also at {seen[scenario.id]}."
+                wrong.append(Problem(file, line, "id", message, "Give it its own id."))
             seen[scenario.id] = scenario.place
-            scenarios.append(scenario)
+            problems += wrong
+            if not wrong:
+                scenarios.append(scenario)
     return scenarios, problems
 
 
