@@ -19,7 +19,7 @@ T = TypeVar("T")
 def merge_by_code(
     possible: Sequence[tuple[Answer, ...]], why: str, info_needed: Iterable[str] = ("OTH",)
 ) -> tuple[Answer, ...]:
-    """Merge possible sets of answers. Where they divide the order by the same billing codes, each part is merged apart."""
+    """Merge sets of answers. Where they divide the order by the same billing codes, each part is merged apart."""
     divided = next((answers for answers in possible if len(answers) > 1), None)
     if divided is None:
         return (merge([answers[0] for answers in possible], why, info_needed),)
