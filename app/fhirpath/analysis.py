@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from app.fhirpath import model, syntax
-from app.fhirpath.errors import FhirPathSyntaxError
+from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError
 from app.fhirpath.functions import FUNCTIONS, Function
+from app.fhirpath.functions.strings import compiled
 from app.fhirpath.functions.types import TypeTarget, target
 from app.fhirpath.model import Type
 
@@ -68,6 +69,7 @@ class Analysis:
         self.value_sets: dict[str, None] = {}
         self.paths: dict[str, None] = {}
         self.uses_position = False
+        self.defined_at: set[int] = set()  # where a variable of defineVariable() is used
 
     def fail(self, message: str, position: int, expected: str | None = None) -> NoReturn:
         raise FhirPathSyntaxError(message, self.text, position, expected)
@@ -105,6 +107,7 @@ class Analysis:
     def variable(self, node: syntax.Variable, defined: set[str]) -> Types:
         name = node.name
         if name in defined:
+            self.defined_at.add(node.start)
             return ()
         standard = name in STANDARD_VARIABLES or name in CONTEXT_VARIABLES or name.startswith(tuple(PREFIXES))
         if not standard:
@@ -227,16 +230,13 @@ class Analysis:
         elif node.name == "defineVariable":
             if not isinstance(literal, str) or first is None:
                 self.fail("defineVariable() needs its name as a literal", node.name_start, "a string")
-            if literal in defined or literal in CONTEXT_VARIABLES or literal in STANDARD_VARIABLES:
+            if literal in {*defined, *(self.allowed or ()), *CONTEXT_VARIABLES, *STANDARD_VARIABLES}:
                 self.fail(f"%{literal} is already defined", first.start, "another name")
             defined.add(literal)
         elif node.name in ("matches", "matchesFull", "replaceMatches") and isinstance(literal, str) and first:
             self._check_regex(literal, first.start)
 
     def _check_regex(self, pattern: str, position: int) -> None:
-        from app.fhirpath.errors import FhirPathError
-        from app.fhirpath.functions.strings import compiled
-
         try:
             compiled(pattern)
         except FhirPathError as error:

@@ -68,7 +68,8 @@ def plus(scope: Scope, left: Items, right: Items, sign: int = 1) -> Items:
             return fitting(a + sign * b)
         return fitting(CONTEXT.add(Decimal(a), Decimal(sign * b)))
     if type(a) is str and type(b) is str and sign > 0:
-        return [scope.checked_text(a + b)]
+        scope.write(len(a) + len(b))
+        return [a + b]
     if isinstance(a, Temporal) and type(b) is Quantity:
         unit = b.calendar_unit
         if unit is None:
@@ -154,7 +155,9 @@ mod = _whole("mod", lambda a, b: a - b * _truncated(a, b), CONTEXT.remainder)
 
 def concatenate(scope: Scope, left: Items, right: Items) -> Items:
     """`&`: an empty side counts as the empty string."""
-    return [scope.checked_text((text(left, "the left side of &") or "") + (text(right, "the right side of &") or ""))]
+    a, b = text(left, "the left side of &") or "", text(right, "the right side of &") or ""
+    scope.write(len(a) + len(b))
+    return [a + b]
 
 
 def negate(items: Items) -> Items:

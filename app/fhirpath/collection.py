@@ -11,6 +11,7 @@ from typing import Any
 from app.fhirpath.element import Element, Items, plain, quantity
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.quantity import Quantity, common, decimal
+from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal
 
 _WHITE_SPACE = re.compile(r"\s")
@@ -135,10 +136,11 @@ def equal(left: Items, right: Items) -> bool | None:
     return outcome
 
 
-def equivalent(left: Items, right: Items) -> bool:
+def equivalent(scope: Scope, left: Items, right: Items) -> bool:
     """`~` on collections: same items in any order."""
     if len(left) != len(right):
         return False
+    scope.spend(len(left) * len(right))
     rest = list(right)
     for item in left:
         for position, other in enumerate(rest):
@@ -225,44 +227,48 @@ def compare(left: Items, right: Items, operator: str) -> int | None:
 
 
 def bucket(item: Any) -> Any:
-    """A hashable mark that equal items share; unequal ones may."""
+    """A hashable mark that equal items share, and few others."""
     value = plain(item)
-    if type(value) is Element:
-        if value.type.is_quantity:
-            return Quantity
-        if type(value.value) is dict:
-            return frozenset(entry for entry in value.value.values() if type(entry) is str)
-        return None
     if isinstance(value, Temporal):
-        return Temporal
-    if type(value) is Quantity:
-        return Quantity
+        return value.mark()
+    amount = quantity(value)
+    if amount is not None:
+        return amount.mark()
+    if type(value) is Element:
+        fields = value.value.values() if type(value.value) is dict else ()
+        return frozenset(entry for entry in fields if type(entry) is str)
     return value
 
 
 class Seen:
-    """The items met so far, by equality."""
+    """The items met so far, by equality. Comparisons beyond the first are charged to the scope."""
 
-    def __init__(self, items: Iterable[Any] = ()) -> None:
+    def __init__(self, scope: Scope, items: Iterable[Any] = ()) -> None:
+        self._scope = scope
         self._buckets: dict[Any, Items] = {}
         for item in items:
             self.add(item)
 
+    def _known(self, item: Any, entries: Items) -> bool:
+        if len(entries) > 1:
+            self._scope.spend(len(entries))
+        return any(equal_items(item, other) for other in entries)
+
     def __contains__(self, item: Any) -> bool:
-        return any(equal_items(item, other) for other in self._buckets.get(bucket(item), ()))
+        return self._known(item, self._buckets.get(bucket(item), []))
 
     def add(self, item: Any) -> bool:
         """Keep `item`; False when an equal one was there."""
         entries = self._buckets.setdefault(bucket(item), [])
-        if any(equal_items(item, other) for other in entries):
+        if self._known(item, entries):
             return False
         entries.append(item)
         return True
 
 
-def distinct(items: Items) -> Items:
+def distinct(scope: Scope, items: Items) -> Items:
     """The items without repetitions, first ones kept."""
     if len(items) < 2:
         return items
-    seen = Seen()
+    seen = Seen(scope)
     return [item for item in items if seen.add(item)]

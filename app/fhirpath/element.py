@@ -7,7 +7,7 @@ DateTime, Time, Quantity.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +50,8 @@ def _lift_into(items: Items, value: Any, hint: Type | None) -> None:
         return
     if kind is dict:
         items.append(Element(value, _type_of(value, hint or UNTYPED), None, value))
+    elif isinstance(value, Mapping):
+        _lift_into(items, dict(value), hint)
     elif kind is list or kind is tuple:
         for item in value:
             _lift_into(items, item, hint)
@@ -135,6 +137,8 @@ def _add(out: Items, raw: Any, kind: Type, sibling: Any, home: Any) -> None:
             beside = siblings[index] if index < len(siblings) else None
             if entry is not None or beside is not None:
                 _add(out, entry, kind, beside, home)
+    elif raw is None and sibling is None:
+        return
     elif isinstance(raw, Unobtainable | Incomplete):
         raise GapError(raw.reason)
     elif kind is not UNTYPED:

@@ -21,7 +21,7 @@ from app.fhirpath.collection import (
     verdict,
 )
 from app.fhirpath.element import Element, Items, lift, step
-from app.fhirpath.errors import FhirPathError
+from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
 from app.fhirpath.scope import Scope
@@ -47,14 +47,14 @@ def member(scope: Scope, left: Items, right: Items) -> Items:
     if not left:
         return []
     single(left, "the item looked for")
-    scope.spend(len(right))
-    return [left[0] in Seen(right)]
+    scope.hold(len(right))
+    return [left[0] in Seen(scope, right)]
 
 
 def union(scope: Scope, left: Items, right: Items) -> Items:
     """`|`."""
-    scope.spend(len(left) + len(right))
-    return distinct(left + right)
+    scope.hold(len(left) + len(right))
+    return distinct(scope, left + right)
 
 
 def _ordering(operator: str, accepts: Callable[[int], bool]) -> Operation:
@@ -70,8 +70,8 @@ BINARY: dict[str, Operation] = {
     **OPERATORS,
     "=": equals,
     "!=": differs,
-    "~": lambda scope, left, right: [equivalent(left, right)],
-    "!~": lambda scope, left, right: [not equivalent(left, right)],
+    "~": lambda scope, left, right: [equivalent(scope, left, right)],
+    "!~": lambda scope, left, right: [not equivalent(scope, left, right)],
     "<": _ordering("<", lambda order: order < 0),
     "<=": _ordering("<=", lambda order: order <= 0),
     ">": _ordering(">", lambda order: order > 0),
@@ -146,21 +146,26 @@ class Emitter:
         if name in CONTEXT_VARIABLES:
             attribute = {"context": "context", "resource": "resource", "rootResource": "root"}[name]
             return lambda scope, this: getattr(scope, attribute)
+        if node.start in self.analysis.defined_at:
+            return lambda scope, this: scope.defined[name]
         hint = self.analysis.hints.get(name)
         kind = model.find(hint) if hint else None
 
         def run(scope: Scope, this: Items) -> Items:
-            found = scope.defined.get(name)
+            found = scope.lifted.get(name)
             if found is None:
                 if name not in scope.variables:
                     raise FhirPathError(f"%{name} was not passed")
-                found = scope.defined[name] = self.lifted(scope.variables[name], name, kind)
+                found = scope.lifted[name] = self.lifted(scope.variables[name], name, kind)
             return found
 
         return run
 
     def lifted(self, value: Any, name: str, kind: model.Type | None) -> Items:
-        return lift(value, kind)
+        try:
+            return lift(value, kind)
+        except GapError as gap:
+            raise GapError(f"%{name}: {gap.reason}") from None
 
     def path(self, node: syntax.Path) -> Body:
         names: list[str] = []
@@ -181,7 +186,7 @@ class Emitter:
             for name in names:
                 items = step(items, name)
                 if len(items) > _METERED:
-                    scope.spend(len(items))
+                    scope.hold(len(items))
             return items
 
         return run
@@ -227,7 +232,8 @@ class Emitter:
         if operator == "|" and not self.tracing:
             constant = _constants(node)
             if constant is not None:
-                return lambda scope, this: constant
+                once = distinct(Scope.unlimited(), constant)
+                return lambda scope, this: once
         if operator == "in" and not self.tracing:
             wanted_items = _constants(node.right)
             if wanted_items is not None:
@@ -237,11 +243,11 @@ class Emitter:
 
     def call(self, node: syntax.Call) -> Body:
         function = FUNCTIONS[node.name]
-        source = _this if node.source is None else self.emit(node.source)
+        source = context if node.source is None else self.emit(node.source)
         arguments = [self.argument(function, position, argument) for position, argument in enumerate(node.arguments)]
         body = _call(function.run, source, arguments)
         takes_expression = any(parameter.kind == "expression" for parameter in function.parameters)
-        return _restoring(body) if takes_expression and self.analysis.uses_position else body
+        return restoring(body) if takes_expression and self.analysis.uses_position else body
 
     def argument(self, function: Function, position: int, node: syntax.Node) -> tuple[bool, Any]:
         """Whether the argument is evaluated before the call, and the closure or constant to pass."""
@@ -255,12 +261,12 @@ class Emitter:
         return kind != "expression", self.emit(node)
 
 
-def _this(scope: Scope, this: Items) -> Items:
+def context(scope: Scope, this: Items) -> Items:
     return this
 
 
 _SPECIAL: dict[str, Body] = {
-    "$this": _this,
+    "$this": context,
     "$index": lambda scope, this: scope.index,
     "$total": lambda scope, this: scope.total,
 }
@@ -283,7 +289,7 @@ def _call(run: Callable[..., Items], source: Body, arguments: list[tuple[bool, A
     return several
 
 
-def _restoring(body: Body) -> Body:
+def restoring(body: Body) -> Body:
     """Gives $index and $total of the outer function back after an inner one."""
 
     def run(scope: Scope, this: Items) -> Items:
@@ -318,7 +324,7 @@ def _constants(node: syntax.Node) -> Items | None:
         return node.value
     if isinstance(node, syntax.Binary) and node.operator == "|":
         left, right = _constants(node.left), _constants(node.right)
-        return None if left is None or right is None else distinct(left + right)
+        return None if left is None or right is None else left + right
     return None
 
 

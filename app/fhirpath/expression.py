@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from app.fhirpath.emitter import Body, Emitter
 from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError
 from app.fhirpath.gaps import Judgement, Missing
 from app.fhirpath.judging import JudgingEmitter, lifted
+from app.fhirpath.model import Type
 from app.fhirpath.parser import Parser
 from app.fhirpath.partial import because, is_open
 from app.fhirpath.scope import DEFAULT_LIMITS, Limits, MemberOf, Resolve, Scope
@@ -35,6 +36,10 @@ def compile(  # noqa: A001 - the calling form is re.compile's
     switches the R4 type table off: paths then follow the JSON alone.
     """
     return Expression(text, variables, root=root, types=types or {}, typed=model is not None)
+
+
+def _lifted(value: Any, hint: Type | None) -> Items:
+    return lifted(value, "%context", hint)
 
 
 class Expression:
@@ -89,7 +94,7 @@ class Expression:
         facts may be missing.
         """
         scope = self._scope(variables, now, resolve, member_of, limits)
-        this = self._enter(scope, lift(resource, self._root))
+        this = self._enter(scope, resource, lift)
         return [output(item) for item in self._run(self._body, scope, this)]
 
     def judge(
@@ -103,7 +108,7 @@ class Expression:
     ) -> Judgement:
         """True, False, or unknown with what it hinged on; FhirPathError when the result is no Boolean."""
         scope = self._scope(variables, now, resolve, member_of, limits)
-        this = self._enter(scope, lifted(resource, "%context", self._root))
+        this = self._enter(scope, resource, _lifted)
         return self._judgement(self._run(self._judging, scope, this))
 
     def trace(
@@ -126,9 +131,8 @@ class Expression:
         error: str | None = None
         items: Items = []
         try:
-            root = lifted(resource, "%context", self._root) if judging else lift(resource, self._root)
             body = self._judging_tracing if judging else self._tracing
-            items = self._run(body, scope, self._enter(scope, root))
+            items = self._run(body, scope, self._enter(scope, resource, _lifted if judging else lift))
         except FhirPathError as failure:
             error = str(failure)
         judgement = self._judgement(items) if judging and error is None else None
@@ -162,16 +166,16 @@ class Expression:
     ) -> Scope:
         return Scope(variables or {}, now, resolve, member_of, limits or DEFAULT_LIMITS)
 
-    def _enter(self, scope: Scope, this: Items) -> Items:
+    def _enter(self, scope: Scope, resource: Any, lifting: Callable[[Any, Type | None], Items]) -> Items:
         """Set %context, %resource and %rootResource, which the caller may override by variables of these names."""
-        scope.context = scope.resource = scope.root = this
+        this = scope.context = scope.resource = scope.root = lifting(resource, self._root)
         overrides = scope.variables
         if "context" in overrides:
-            scope.context = lift(overrides["context"])
+            scope.context = lifting(overrides["context"], None)
         if "resource" in overrides:
-            scope.resource = scope.root = lift(overrides["resource"])
+            scope.resource = scope.root = lifting(overrides["resource"], None)
         if "rootResource" in overrides:
-            scope.root = lift(overrides["rootResource"])
+            scope.root = lifting(overrides["rootResource"], None)
         return this
 
     def _run(self, body: Body, scope: Scope, this: Items) -> Items:

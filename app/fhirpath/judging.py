@@ -14,7 +14,7 @@ from app.fhirpath import model, syntax
 from app.fhirpath.analysis import Analysis
 from app.fhirpath.collection import truth
 from app.fhirpath.element import Element, Items, lift, step
-from app.fhirpath.emitter import BINARY, Body, Emitter, _restoring, _this
+from app.fhirpath.emitter import BINARY, Body, Emitter, context, restoring
 from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
@@ -58,7 +58,7 @@ class JudgingEmitter(Emitter):
         if self.is_type_root(node):
             return self.type_root(node)
         label, name = self.label(node), node.name
-        source = _this if node.source is None else self.emit(node.source)
+        source = context if node.source is None else self.emit(node.source)
         return lambda scope, this: judged_step(source(scope, this), name, label)
 
     def type_root(self, node: syntax.Node | None) -> Body:
@@ -125,7 +125,7 @@ class JudgingEmitter(Emitter):
     def call(self, node: syntax.Call) -> Body:
         function = FUNCTIONS[node.name]
         label = self.label(node)
-        source = _this if node.source is None else self.emit(node.source)
+        source = context if node.source is None else self.emit(node.source)
         inner = self._labels[-1] if node.source is None else self.label(node.source)
         arguments: list[tuple[bool, Any]] = []
         for position, argument in enumerate(node.arguments):
@@ -135,7 +135,7 @@ class JudgingEmitter(Emitter):
             self._labels.pop()
         takes_expression = any(parameter.kind == "expression" for parameter in function.parameters)
         body = _judged_call(function, label, source, arguments)
-        return _restoring(body) if takes_expression and self.analysis.uses_position else body
+        return restoring(body) if takes_expression and self.analysis.uses_position else body
 
 
 _HOLE = syntax.Special(name="$this", start=0, end=0)
@@ -185,7 +185,7 @@ def each(label: str, apply: Callable[..., Items], *operands: Items, bound: bool 
     if opened:
         return Partial(result, reasons, open=True)
     if not result:
-        if operands[0] and len(operands) == 1:
+        if operands[0]:
             return absent(label, "nothing of this kind")
         return Partial([], because(*operands), open=False)
     return result

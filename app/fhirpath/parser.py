@@ -175,7 +175,6 @@ class Parser:
             path = syntax.Path(
                 source=source,
                 name=token.text,
-                delimited=token.kind == "delimited",
                 start=start,
                 end=token.end,
             )

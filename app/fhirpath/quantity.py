@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
+from typing import Any
 
 from app.fhirpath import units
 
@@ -62,6 +63,14 @@ class Quantity:
         if self.unit in CALENDAR_UNITS:
             return CALENDAR_UNITS[self.unit]
         return None if self.unit in ("a", "mo") else _CALENDAR_OF.get(self.unit)
+
+    def mark(self) -> Any:
+        """A hashable mark that equal quantities share; for the unit '1' that of the number."""
+        unit = None if self.keyword in _DAYS else units.parse(self.ucum)
+        if unit is None:
+            return None if self.keyword else (Fraction(self.value), self.unit)
+        value = Fraction(self.value) * unit.factor + unit.zero
+        return (value, unit.dimension) if unit.dimension else value
 
     def with_value(self, value: Decimal) -> Quantity:
         """The same unit, another value."""

@@ -12,6 +12,7 @@ import msgspec
 from app.fhirpath.errors import LimitError
 
 _CLOCK_EVERY = 2_000
+_CHARACTERS_A_STEP = 64
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -32,8 +33,8 @@ class Scope:
     """The evaluation's inputs and its meter."""
 
     __slots__ = (
-        "_checkpoint", "_deadline", "_steps", "context", "defined", "index", "limits", "member_of", "now", "recorder",
-        "resolve", "resource", "root", "total", "variables",
+        "_checkpoint", "_deadline", "_steps", "context", "defined", "index", "lifted", "limits", "member_of", "now",
+        "recorder", "resolve", "resource", "root", "total", "variables",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Scope:
         self.member_of = member_of
         self.limits = limits
         self.defined: dict[str, list[Any]] = {}
+        self.lifted: dict[str, list[Any]] = {}
         self.index: list[Any] = [0]
         self.total: list[Any] = []
         self.recorder: Any = None
@@ -60,23 +62,32 @@ class Scope:
         self._checkpoint = 0
         self._deadline = 0.0
 
-    def spend(self, count: int) -> None:
-        """Charge `count` visited items; LimitError when the evaluation has had its share."""
-        if count > self.limits.items:
-            raise LimitError(f"more than {self.limits.items} items in a collection")
-        self._steps = steps = self._steps + count
-        if steps >= self._checkpoint:
-            if steps > self.limits.steps:
+    @classmethod
+    def unlimited(cls) -> Scope:
+        """For work on the expression itself, whose length is bounded."""
+        return cls({}, None, None, None, DEFAULT_LIMITS)
+
+    def spend(self, steps: int) -> None:
+        """Charge work; LimitError when the evaluation has had its share of steps or time."""
+        self._steps = total = self._steps + steps
+        if total >= self._checkpoint:
+            if total > self.limits.steps:
                 raise LimitError(f"more than {self.limits.steps} steps")
             moment = time.monotonic()
             if not self._deadline:
                 self._deadline = moment + self.limits.seconds
             elif moment > self._deadline:
                 raise LimitError(f"more than {self.limits.seconds} seconds")
-            self._checkpoint = min(steps + _CLOCK_EVERY, self.limits.steps)
+            self._checkpoint = min(total + _CLOCK_EVERY, self.limits.steps)
 
-    def checked_text(self, text: str) -> str:
-        """`text`, if it is not too long."""
-        if len(text) > self.limits.text:
+    def hold(self, count: int) -> None:
+        """Charge a collection of `count` items; LimitError when it is too large."""
+        if count > self.limits.items:
+            raise LimitError(f"more than {self.limits.items} items in a collection")
+        self.spend(count)
+
+    def write(self, characters: int) -> None:
+        """Charge a string that is about to be made; LimitError when it is too long."""
+        if characters > self.limits.text:
             raise LimitError(f"a string of more than {self.limits.text} characters")
-        return text
+        self.spend(characters // _CHARACTERS_A_STEP)

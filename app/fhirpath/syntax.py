@@ -38,7 +38,6 @@ class Path(Node):
 
     source: Node | None
     name: str
-    delimited: bool = False
 
 
 class Call(Node):

@@ -65,6 +65,10 @@ class Temporal:
         """Earliest and latest instant this value can mean, in UTC, or in local time when the offset is None."""
         raise NotImplementedError
 
+    def mark(self) -> Any:
+        """A hashable mark that equal values share."""
+        return self.parts if self.offset is None else self.bounds(self.offset, self.offset)[0]
+
     def compare(self, other: Temporal) -> int | None:
         """-1, 0, 1, or None where precision or a missing time zone leaves it open."""
         mine, theirs = self.parts, other.parts

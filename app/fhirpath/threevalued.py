@@ -90,7 +90,7 @@ LOGIC: dict[str, Callable[[Body, Body], Body]] = {"and": _and, "or": _or, "xor":
 
 def _criteria(scope: Scope, items: Items, criteria: Body) -> Iterator[tuple[Any, bool | None, Items]]:
     """Each item with the verdict on it: True, False (also for empty), or None for unknown."""
-    scope.spend(len(items))
+    scope.hold(len(items))
     for position, item in enumerate(items):
         scope.index = [position]
         result = criteria(scope, [item])
@@ -165,7 +165,7 @@ def _select(scope: Scope, label: str, items: Items, projection: Body) -> Items:
         out += found
         if type(found) is Partial:
             parts.append(found)
-    scope.spend(len(items) + len(out))
+    scope.hold(len(items) + len(out))
     return _gathered(out, parts)
 
 
@@ -178,7 +178,7 @@ def _gathered(out: Items, parts: list[Items]) -> Items:
 def _repeating(*, distinct: bool) -> Callable[..., Items]:
     def run(scope: Scope, label: str, items: Items, projection: Body) -> Items:
         out: Items = []
-        seen = Seen()
+        seen = Seen(scope)
         queue = list(items)
         parts: list[Items] = [items]
         position = 0
@@ -191,7 +191,7 @@ def _repeating(*, distinct: bool) -> Callable[..., Items]:
             new = [item for item in found if not distinct or seen.add(item)]
             out += new
             queue += new
-            scope.spend(1 + (len(found) if distinct else len(out)))
+            scope.hold(1 + (len(found) if distinct else len(out)))
         if any(map(is_open, parts)):
             return Partial(out, open_because(*parts), open=True)
         return out or absent(label, "no value")
@@ -255,7 +255,7 @@ def _resolve(scope: Scope, label: str, items: Items) -> Items:
     """A reference that does not resolve is a resource nobody could get."""
     out: Items = []
     missing: list[Missing] = list(open_because(items))
-    scope.spend(len(items))
+    scope.hold(len(items))
     for item in items:
         try:
             found = resolved(scope, item)

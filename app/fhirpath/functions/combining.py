@@ -19,26 +19,26 @@ _SUMS = "FHIRPath 3.0.0-ballot, aggregates"
 @function("union(other: collection)", _SECTION, flow="each")
 def union(scope: Scope, items: Items, other: Items) -> Items:
     """Both collections without repetitions; the same as `|`."""
-    scope.spend(len(items) + len(other))
-    return distinct(items + other)
+    scope.hold(len(items) + len(other))
+    return distinct(scope, items + other)
 
 
 @function("combine(other: collection, preserveOrder?: Boolean)", _SECTION, flow="each")
 def combine(scope: Scope, items: Items, other: Items, preserve_order: Items | None = None) -> Items:
     """Both collections, repetitions kept; the order is kept in any case."""
-    scope.spend(len(items) + len(other))
+    scope.hold(len(items) + len(other))
     return items + other
 
 
 @function("aggregate(aggregator: expression, init?: collection)", _AGGREGATES, flow="whole")
 def aggregate(scope: Scope, items: Items, aggregator: Body, init: Items | None = None) -> Items:
     """The last value of $total, which the aggregator gives anew for each item."""
-    scope.spend(len(items))
+    scope.hold(len(items))
     total: Items = init or []
     for position, item in enumerate(items):
         scope.index, scope.total = [position], total
         total = aggregator(scope, [item])
-        scope.spend(len(total))
+        scope.hold(len(total))
     return total
 
 
@@ -59,7 +59,7 @@ def _extreme(scope: Scope, items: Items, sign: int, name: str) -> Items:
             return []
         if order == sign:
             best = [item]
-    scope.spend(len(items))
+    scope.hold(len(items))
     return best
 
 
@@ -85,6 +85,8 @@ def avg(scope: Scope, items: Items) -> Items:
 @function("join(separator?: String)", "FHIRPath 2.1.0, join")
 def join(scope: Scope, items: Items, separator: Items | None = None) -> Items:
     """The strings in one, with the separator between them; the empty string for an empty input."""
-    between = text(separator, "the separator of join()") if separator else ""
-    scope.spend(len(items))
-    return [scope.checked_text((between or "").join(text([item], "an item of join()") or "" for item in items))]
+    between = (text(separator, "the separator of join()") if separator else "") or ""
+    parts = [text([item], "an item of join()") or "" for item in items]
+    scope.hold(len(parts))
+    scope.write(sum(map(len, parts)) + len(between) * len(parts))
+    return [between.join(parts)]

@@ -25,7 +25,7 @@ def exists(scope: Scope, items: Items, criteria: Body | None = None) -> Items:
     """True when the input has an item, or one that meets the criteria."""
     if criteria is None:
         return [bool(items)]
-    scope.spend(len(items))
+    scope.hold(len(items))
     for position, item in enumerate(items):
         scope.index = [position]
         if truth(criteria(scope, [item])):
@@ -43,7 +43,7 @@ def not_(scope: Scope, items: Items) -> Items:
 @function("all(criteria: expression)", _SECTION, flow="whole")
 def all_(scope: Scope, items: Items, criteria: Body) -> Items:
     """True when every item meets the criteria; true for an empty input."""
-    scope.spend(len(items))
+    scope.hold(len(items))
     for position, item in enumerate(items):
         scope.index = [position]
         if truth(criteria(scope, [item])) is not True:
@@ -86,8 +86,8 @@ def any_false(scope: Scope, items: Items) -> Items:
 @function("subsetOf(other: collection)", _SECTION, flow="compare")
 def subset_of(scope: Scope, items: Items, other: Items) -> Items:
     """True when every item of the input is also in `other`."""
-    scope.spend(len(items) + len(other))
-    seen = Seen(other)
+    scope.hold(len(items) + len(other))
+    seen = Seen(scope, other)
     return [all(item in seen for item in items)]
 
 
@@ -106,12 +106,12 @@ def count(scope: Scope, items: Items) -> Items:
 @function("distinct()", _SECTION, flow="compare")
 def distinct_(scope: Scope, items: Items) -> Items:
     """The items without repetitions."""
-    scope.spend(len(items))
-    return distinct(items)
+    scope.hold(len(items))
+    return distinct(scope, items)
 
 
 @function("isDistinct()", _SECTION, flow="compare")
 def is_distinct(scope: Scope, items: Items) -> Items:
     """True when no item is repeated."""
-    scope.spend(len(items))
-    return [len(distinct(items)) == len(items)]
+    scope.hold(len(items))
+    return [len(distinct(scope, items)) == len(items)]

@@ -51,7 +51,7 @@ def resolve(scope: Scope, items: Items) -> Items:
             raise GapError(found.reason)
         if found is not None:
             out.append(found)
-    scope.spend(len(items))
+    scope.hold(len(items))
     return out
 
 

@@ -21,7 +21,7 @@ _SECTION = "FHIRPath N1, Filtering and Projection"
 @function("where(criteria: expression)", _SECTION, flow="whole")
 def where(scope: Scope, items: Items, criteria: Body) -> Items:
     """The items that meet the criteria."""
-    scope.spend(len(items))
+    scope.hold(len(items))
     out: Items = []
     for position, item in enumerate(items):
         scope.index = [position]
@@ -37,7 +37,7 @@ def select(scope: Scope, items: Items, projection: Body) -> Items:
     for position, item in enumerate(items):
         scope.index = [position]
         out.extend(projection(scope, [item]))
-    scope.spend(len(items) + len(out))
+    scope.hold(len(items) + len(out))
     return out
 
 
@@ -45,19 +45,19 @@ def select(scope: Scope, items: Items, projection: Body) -> Items:
 def repeat(scope: Scope, items: Items, projection: Body) -> Items:
     """The projection of each item, of the results, and so on, until nothing new comes."""
     out: Items = []
-    seen = Seen()
+    seen = Seen(scope)
     queue = list(items)
     position = 0
     while position < len(queue):
         scope.index = [position]
         found = projection(scope, [queue[position]])
         position += 1
-        scope.spend(1 + len(found))
+        scope.hold(1 + len(found))
         for item in found:
             if seen.add(item):
                 out.append(item)
                 queue.append(item)
-    scope.spend(len(out))
+    scope.hold(len(out))
     return out
 
 
@@ -73,7 +73,7 @@ def repeat_all(scope: Scope, items: Items, projection: Body) -> Items:
         position += 1
         out.extend(found)
         queue.extend(found)
-        scope.spend(1 + len(out))
+        scope.hold(1 + len(out))
     return out
 
 
@@ -98,7 +98,7 @@ def sort(scope: Scope, items: Items, *keys: tuple[Body, bool, bool]) -> Items:
 
     No key is lower than any key, so such items come first, and last with `desc`.
     """
-    scope.spend(len(items))
+    scope.hold(len(items))
     out = list(items)
     for body, negated, descending in reversed(keys or ((_itself, False, False),)):
         keyed = [(_sort_key(body(scope, [item])), item) for item in out]

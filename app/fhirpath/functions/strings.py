@@ -95,9 +95,7 @@ def replace(scope: Scope, items: Items, pattern: Items, substitution: Items) -> 
     if pair is None or new is None:
         return []
     value, old = pair
-    scope.checked_text(new * min(value.count(old), 2))
-    if len(new) * value.count(old) > scope.limits.text:
-        scope.checked_text(" " * (scope.limits.text + 1))
+    scope.write(len(value) + len(new) * value.count(old))
     return [value.replace(old, new)]
 
 
@@ -148,15 +146,14 @@ def replace_matches(scope: Scope, items: Items, regex: Items, substitution: Item
     expression = compiled(pattern, _flags(flags))
     groups = {**{str(number): number for number in range(expression.groups + 1)}, **expression.groupindex}
     out: list[str] = []
-    size = position = 0
+    position = 0
     for found in expression.finditer(value):
         part = value[position : found.start()] + _expand(new, found, groups)
-        size += len(part)
-        if size > scope.limits.text:
-            scope.checked_text(part * (scope.limits.text // max(len(part), 1) + 2))
+        scope.write(len(part))
         out.append(part)
         position = found.end()
-    return [scope.checked_text("".join(out) + value[position:])]
+    scope.write(sum(map(len, out)) + len(value) - position)
+    return ["".join(out) + value[position:]]
 
 
 _REFERENCE = re2.compile(r"\\(.)|\$(\d)|\$\{(\w+)\}")
@@ -183,7 +180,7 @@ def length(scope: Scope, items: Items) -> Items:
 def to_chars(scope: Scope, items: Items) -> Items:
     """The characters, one item each."""
     value = text(items, "the input of toChars()")
-    scope.spend(len(value or ""))
+    scope.hold(len(value or ""))
     return list(value or "")
 
 
@@ -201,7 +198,7 @@ def split(scope: Scope, items: Items, separator: Items) -> Items:
     if pair is None:
         return []
     parts = pair[0].split(pair[1]) if pair[1] else list(pair[0])
-    scope.spend(len(parts))
+    scope.hold(len(parts))
     return list(parts)
 
 

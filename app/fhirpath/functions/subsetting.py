@@ -61,14 +61,14 @@ def take(scope: Scope, items: Items, number: Items) -> Items:
 @function("intersect(other: collection)", _SECTION, flow="compare")
 def intersect(scope: Scope, items: Items, other: Items) -> Items:
     """The items that are in both, without repetitions."""
-    scope.spend(len(items) + len(other))
-    seen = Seen(other)
-    return distinct([item for item in items if item in seen])
+    scope.hold(len(items) + len(other))
+    seen = Seen(scope, other)
+    return distinct(scope, [item for item in items if item in seen])
 
 
 @function("exclude(other: collection)", _SECTION, flow="compare")
 def exclude(scope: Scope, items: Items, other: Items) -> Items:
     """The items that are not in `other`, repetitions kept."""
-    scope.spend(len(items) + len(other))
-    seen = Seen(other)
+    scope.hold(len(items) + len(other))
+    seen = Seen(scope, other)
     return [item for item in items if item not in seen]

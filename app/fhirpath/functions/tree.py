@@ -15,7 +15,7 @@ def children(scope: Scope, items: Items) -> Items:
     out: Items = []
     for item in items:
         out.extend(all_children(item))
-    scope.spend(len(items) + len(out))
+    scope.hold(len(items) + len(out))
     return out
 
 
@@ -27,5 +27,5 @@ def descendants(scope: Scope, items: Items) -> Items:
     while level:
         level = children(scope, level)
         out.extend(level)
-        scope.spend(len(out))
+        scope.hold(len(out))
     return out
