@@ -19,7 +19,7 @@ from app.crd.gather import Record
 from app.crd.order_content import orderer
 from app.hooks.configuration import CARD_TYPES, Configuration
 from app.rulebook.codes import as_coding
-from app.rulebook.policies import Guidance, Suggestion
+from app.rulebook.guidance import Guidance, Suggestion
 from app.rulebook.rulebook import Rulebook
 from benefit_router import Code
 

@@ -20,8 +20,9 @@ from app.crd.merge import merge_by_code
 from app.fhir import references
 from app.rulebook.answer import Answer, Reason
 from app.rulebook.conditions import RECORD, Condition, Finding
-from app.rulebook.policies import Policy, Scope
+from app.rulebook.policies import Policy
 from app.rulebook.rulebook import Rulebook
+from app.rulebook.scope import Scope
 from benefit_router import Code, RouteDecision
 from benefit_router import decide as decide_route
 

@@ -18,8 +18,8 @@ from app.crd.facts import OrderFacts, build_facts
 from app.crd.gather import Record
 from app.hooks.request import DraftOrder, HookRequest
 from app.members.directory import MemberDirectory
-from app.rulebook.policies import Need
 from app.rulebook.rulebook import Rulebook
+from app.rulebook.scope import Need
 from benefit_router import RouteDecision
 
 log = structlog.get_logger("signpost.crd")

@@ -15,7 +15,7 @@ from app.fhir import references
 from app.fhir.codings import system_from_short_name
 from app.fhir.ehr import Ehr, Read, Search
 from app.hooks.request import DraftOrder, HookRequest
-from app.rulebook.policies import Need
+from app.rulebook.scope import Need
 from benefit_router import CodeList
 
 # Elements of the orders that facts are drawn from, and of the resources they name.

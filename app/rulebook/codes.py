@@ -20,6 +20,11 @@ def parse_code(text: str) -> Code | None:
     return as_code(codings.Coding(system, codings.normalise_code(system, code)))
 
 
+def parse_codes(texts: Iterable[str]) -> tuple[Code, ...]:
+    """Codes of known systems among `texts`; which systems those are, the schema has checked."""
+    return tuple(code for text in texts if (code := parse_code(text)) is not None)
+
+
 def as_code(coding: codings.Coding) -> Code:
     """A FHIR coding under its system's short name, as rule files know it."""
     return codings.short_name(coding.system), coding.code

@@ -1,51 +1,18 @@
-"""Policies and guidance: what applies to an order, from YAML that meets its schema."""
+"""Policies: what a payer asks for an order, case by case, from YAML that meets its schema."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Literal
+from typing import Any
 
-from app import fhirpath
 from app.rulebook.answer import Answer, Detail, Quantity, Reason, contradictions
-from app.rulebook.codes import parse_code
-from app.rulebook.conditions import RECORD, Condition, compile_condition
+from app.rulebook.codes import parse_codes
+from app.rulebook.conditions import Condition
 from app.rulebook.documents import Document, Path
-from benefit_router import Code, CodeList, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A kind of record to read when a rule is in play; `codes` names a list to narrow it to, or is None for all."""
-
-    kind: str
-    codes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which orders a rule is about, and when."""
-
-    slug: str
-    title: str
-    codes: CodeList
-    track: str | None
-    lines: frozenset[str]
-    plans: frozenset[str]
-    effective_from: date
-    effective_to: date | None
-    source_url: str
-
-    def in_force(self, day: date) -> bool:
-        """Half-open, like every date range of the rulebook."""
-        return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
-
-    @property
-    def specificity(self) -> tuple[bool, bool, date]:
-        """A rule for named plans beats one for named lines, which beats a general one; then the newer wins."""
-        return (bool(self.plans), bool(self.lines), self.effective_from)
+from app.rulebook.scope import Names, Need, Scope, read_condition, read_needs, read_scope
+from app.rulebook.spelling import nearest
+from benefit_router import Code, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,55 +33,15 @@ class Policy:
     cases: tuple[Case, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """What a card offers: the same order under other codes, or orders to add."""
-
-    label: str
-    change_to: tuple[Code, ...]
-    display: str
-    replace: bool
-    orders: tuple[tuple[str, tuple[Code, ...], str], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Guidance:
-    """One card and when to show it. `response` is the CRD response type."""
-
-    scope: Scope
-    hooks: frozenset[str]
-    needs: tuple[Need, ...]
-    condition: Condition | None
-    priority: int
-    response: Literal["external-reference", "instructions", "alternate-request", "additional-orders"]
-    topic: str
-    indicator: str
-    summary: str
-    detail: str | None
-    links: tuple[tuple[str, str], ...]
-    suggestions: tuple[Suggestion, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What a rule may refer to by name."""
-
-    lists: Mapping[str, CodeList]
-    lines: Collection[str]
-    plans: Collection[str]
-    contacts: Collection[str]
-    questionnaires: Collection[str]
-
-
 def build_policy(document: Document, names: Names, problems: list[Problem]) -> Policy:
     """A policy from a document that meets its schema."""
     data: dict[str, Any] = document.data
-    scope = _scope(document, data["policy"], names, problems)
-    needs = _needs(document, names, problems)
+    scope = read_scope(document, data["policy"], names, problems)
+    needs = read_needs(document, names, problems)
     cases = []
     for position, entry in enumerate(data["cases"]):
         path: Path = ("cases", position)
-        condition = _condition(document, (*path, "when"), entry.get("when"), needs, names, problems)
+        condition = read_condition(document, (*path, "when"), entry.get("when"), needs, names, problems)
         last = position == len(data["cases"]) - 1
         if last and "when" in entry:
             message = "The last case has a 'when', so some orders would get no answer."
@@ -132,29 +59,6 @@ def build_policy(document: Document, names: Names, problems: list[Problem]) -> P
             _check_disjoint(document, key, answers, problems)
         cases.append(Case(entry["case"], condition, answers))
     return Policy(scope, needs, tuple(cases))
-
-
-def build_guidance(document: Document, names: Names, problems: list[Problem]) -> Guidance:
-    """Guidance from a document that meets its schema."""
-    data: dict[str, Any] = document.data
-    card = data["card"]
-    needs = _needs(document, names, problems)
-    guidance = Guidance(
-        scope=_scope(document, data["guidance"], names, problems),
-        hooks=frozenset(data.get("hooks", ())),
-        needs=needs,
-        condition=_condition(document, ("when",), data.get("when"), needs, names, problems),
-        priority=data.get("priority", 0),
-        response=card["response"],
-        topic=card["topic"],
-        indicator=card["indicator"],
-        summary=card["summary"],
-        detail=card.get("detail"),
-        links=tuple((link["label"], link["url"]) for link in card.get("links", ())),
-        suggestions=tuple(_suggestion(entry) for entry in card.get("suggestions", ())),
-    )
-    _check_card(document, guidance, problems)
-    return guidance
 
 
 def check_overlaps(policies: Iterable[Policy], files: Mapping[str, str]) -> list[Problem]:
@@ -193,115 +97,16 @@ def _same_ground(one: Scope, two: Scope) -> bool:
     return not apart
 
 
-def _scope(document: Document, slug: str, names: Names, problems: list[Problem]) -> Scope:
-    data = document.data
-    stem = document.file.rsplit("/", 1)[-1].removesuffix(".yaml")
-    if slug != stem:
-        problems.append(
-            document.problem((), f"The file is named '{stem}', the rule '{slug}'.", "Give both the same name.")
-        )
-    for key, known in (("lines", names.lines), ("plans", names.plans)):
-        for position, name in enumerate(data.get(key, ())):
-            if name not in known:
-                problems.append(document.problem((key, position), f"There is no '{name}'.", _near(name, known)))
-    approved = data["approved"]
-    if approved["author"] == approved["approver"]:
-        problems.append(
-            document.problem(
-                ("approved", "approver"), "Author and approver are the same.", "Have someone else approve it."
-            )
-        )
-    start = _day(document, ("effective", "from"), problems)
-    end = _day(document, ("effective", "to"), problems) if "to" in data["effective"] else None
-    _day(document, ("source", "retrieved"), problems)
-    if end is not None and end <= start:
-        problems.append(
-            document.problem(("effective", "to"), "It ends before it begins.", "'to' is the first day after it.")
-        )
-    return Scope(
-        slug=slug,
-        title=data["title"],
-        codes=_codes(document, data["applies_to"]["codes"], names, problems),
-        track=data["applies_to"].get("track"),
-        lines=frozenset(data.get("lines", ())),
-        plans=frozenset(data.get("plans", ())),
-        effective_from=start,
-        effective_to=end,
-        source_url=data["source"]["url"],
-    )
-
-
-def _day(document: Document, path: tuple[str, str], problems: list[Problem]) -> date:
-    text = document.data[path[0]][path[1]]
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problems.append(document.problem(path, f"There is no day {text}.", "Write year-month-day, such as 2026-01-31."))
-        return date.min
-
-
-def _codes(document: Document, stated: str | list[str], names: Names, problems: list[Problem]) -> CodeList:
-    path: Path = ("applies_to", "codes")
-    if isinstance(stated, str):
-        name = stated.removeprefix("list:")
-        if name not in names.lists:
-            problems.append(document.problem(path, f"There is no list '{name}'.", _near(name, names.lists)))
-            return CodeList.of(name, ())
-        return names.lists[name]
-    return CodeList.of(", ".join(stated), [code for text in stated if (code := parse_code(text)) is not None])
-
-
-def _needs(document: Document, names: Names, problems: list[Problem]) -> tuple[Need, ...]:
-    found = []
-    for position, entry in enumerate(document.data.get("needs", ())):
-        if isinstance(entry, str):
-            found.append(Need(entry))
-            continue
-        ((kind, text),) = entry.items()
-        name = text.removeprefix("list:")
-        if name not in names.lists:
-            hint = _near(name, names.lists)
-            problems.append(document.problem(("needs", position, kind), f"There is no list '{name}'.", hint))
-        found.append(Need(kind, name))
-    return tuple(found)
-
-
-def _condition(
-    document: Document,
-    path: Path,
-    text: str | None,
-    needs: tuple[Need, ...],
-    names: Names,
-    problems: list[Problem],
-) -> Condition | None:
-    if text is None:
-        return None
-    try:
-        condition = compile_condition(text)
-    except fhirpath.FhirPathSyntaxError as error:
-        problems.append(document.problem(path, f"{error.message}\n{error.caret()}", "Correct the FHIRPath expression."))
-        return None
-    for name in condition.lists:
-        if name not in names.lists:
-            problems.append(document.problem(path, f"There is no list '{name}'.", _near(name, names.lists)))
-    kinds = {need.kind for need in needs}
-    for name in sorted(condition.variables & set(RECORD)):
-        if name not in kinds:
-            message = f"%{name} is used but would not be read."
-            problems.append(document.problem(path, message, f"Add '{name}' to 'needs'."))
-    return condition
-
-
 def _answer(document: Document, path: Path, data: dict[str, Any], names: Names, problems: list[Problem]) -> Answer:
     questionnaires = _many(data.get("questionnaire"))
     for slug in questionnaires:
         if slug not in names.questionnaires:
-            hint = _near(slug, names.questionnaires)
+            hint = nearest(slug, names.questionnaires)
             problems.append(document.problem((*path, "questionnaire"), f"There is no form '{slug}'.", hint))
     contact = data.get("contact")
     if contact is not None and contact not in names.contacts:
         problems.append(
-            document.problem((*path, "contact"), f"There is no contact '{contact}'.", _near(contact, names.contacts))
+            document.problem((*path, "contact"), f"There is no contact '{contact}'.", nearest(contact, names.contacts))
         )
     reason = data.get("reason")
     answer = Answer(
@@ -310,7 +115,7 @@ def _answer(document: Document, path: Path, data: dict[str, Any], names: Names, 
         doc_needed=_many(data.get("docs")),
         doc_purpose=_many(data.get("purpose")),
         info_needed=_many(data.get("info")),
-        billing_codes=tuple(code for text in data.get("billing", ()) if (code := parse_code(text)) is not None),
+        billing_codes=parse_codes(data.get("billing", ())),
         reasons=(Reason(reason),) if reason else (),
         details=tuple(_detail(entry) for entry in data.get("details", ())),
         questionnaires=questionnaires,
@@ -349,51 +154,7 @@ def _check_disjoint(document: Document, path: Path, answers: tuple[Answer, ...],
         seen.update(answer.billing_codes)
 
 
-def _suggestion(entry: dict[str, Any]) -> Suggestion:
-    change = entry.get("change_code")
-    return Suggestion(
-        label=entry["label"],
-        change_to=tuple(code for text in change["codes"] if (code := parse_code(text)) is not None) if change else (),
-        display=change["display"] if change else "",
-        replace=entry.get("action", "update") == "replace",
-        orders=tuple(
-            (
-                order["type"],
-                tuple(c for text in order["codes"] if (c := parse_code(text)) is not None),
-                order["display"],
-            )
-            for order in entry.get("orders", ())
-        ),
-    )
-
-
-def _check_card(document: Document, guidance: Guidance, problems: list[Problem]) -> None:
-    """What CRD asks of each response type beyond the schema."""
-    wants = {
-        "external-reference": (True, False, "links, and no suggestions"),
-        "instructions": (False, False, "neither links nor suggestions"),
-        "alternate-request": (False, True, "suggestions with 'change_code'"),
-        "additional-orders": (False, True, "suggestions with 'orders'"),
-    }
-    links, suggestions, words = wants[guidance.response]
-    offered = guidance.suggestions
-    fits = bool(guidance.links) == links and bool(offered) == suggestions
-    if guidance.response == "alternate-request":
-        fits = fits and all(suggestion.change_to for suggestion in offered)
-    if guidance.response == "additional-orders":
-        fits = fits and all(suggestion.orders for suggestion in offered)
-    if not fits:
-        message = f"A card of type {guidance.response} has {words}."
-        problems.append(document.problem(("card",), message, "Change the response type, or the card's content."))
-
-
 def _many(value: str | list[str] | None) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    options = sorted(known)
-    close = difflib.get_close_matches(name, options, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(options) or 'none'}."

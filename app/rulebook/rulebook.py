@@ -14,15 +14,10 @@ from app.fhir.json import decode
 from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
 from app.rulebook.documents import Document, read_document
+from app.rulebook.guidance import Guidance, build_guidance
 from app.rulebook.payer import Payer, build_payer
-from app.rulebook.policies import (
-    Guidance,
-    Names,
-    Policy,
-    build_guidance,
-    build_policy,
-    check_overlaps,
-)
+from app.rulebook.policies import Policy, build_policy, check_overlaps
+from app.rulebook.scope import Names
 from benefit_router import Code, CodeList, Problem, RoutingTable, Vocabulary, read_table
 
 ROUTES_FILE = "benefit_routes.csv"

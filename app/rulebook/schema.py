@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -12,6 +10,7 @@ import jsonschema_rs
 
 from app.fhir.json import decode
 from app.rulebook.documents import Document
+from app.rulebook.spelling import nearest
 from benefit_router import Problem
 
 KINDS = ("payer", "policy", "guidance", "scenarios")
@@ -42,20 +41,14 @@ def _problem(document: Document, error: Any, whole: dict[str, Any]) -> Problem:
     if kind.name == "additionalProperties":
         unknown = kind.unexpected[0]
         allowed = list(beside.get("properties", {}))
-        return document.problem([*path, unknown], f"'{unknown}' is not a key here.", _nearest(unknown, allowed))
+        return document.problem([*path, unknown], f"'{unknown}' is not a key here.", nearest(unknown, allowed))
     if kind.name == "required":
         return document.problem(path, f"'{kind.property}' is missing.", f"Add '{kind.property}:'.")
     if kind.name == "enum":
         value = str(error.instance)
-        return document.problem(path, f"'{value}' is not one of the values known here.", _nearest(value, kind.options))
+        return document.problem(path, f"'{value}' is not one of the values known here.", nearest(value, kind.options))
     if kind.name in ("oneOfNotValid", "oneOfMultipleValid"):
         options = [option["required"][0] for option in beside["oneOf"]]
         return document.problem(path, "Exactly one of several keys is needed.", f"Write one of: {', '.join(options)}.")
     remedy = str(beside.get("description", "See docs/rules for this key."))
     return document.problem(path, f"{error.message[:160]}.", remedy)
-
-
-def _nearest(value: str, allowed: Iterable[object]) -> str:
-    options = sorted(str(option) for option in allowed)
-    near = difflib.get_close_matches(value, options, n=1)
-    return f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(options)}."
