@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from app.cli.demo import demo
 from app.cli.hook import hook
 from app.cli.ledger import ledger
 from app.cli.rules import rules
@@ -30,5 +31,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, hook, rules, ledger):
+for command in (serve, demo, hook, rules, ledger):
     main.add_command(command)

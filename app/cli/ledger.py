@@ -84,7 +84,7 @@ def _open(settings: Settings) -> Ledger:
 
 
 def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:
-    facts, answer = decode(found.facts), decode(found.answer)
+    facts, answer = decode(found.facts), decode(found.answer)["determination"]
     lines = [
         f"Assertion   {found.assertion_id}",
         f"Asked       {invocation.received_at:%Y-%m-%d %H:%M:%S} UTC, {invocation.hook}",

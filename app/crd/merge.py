@@ -46,7 +46,8 @@ def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("O
     if all(_same_promise(first, other) for other in possible[1:]):
         return first
     covered = _agreed({answer.covered for answer in possible})
-    needed = _agreed({answer.pa_needed or "no-auth" for answer in possible})
+    # "Not covered" says nothing of authorization, so it agrees with no answer that does.
+    needed = _agreed({answer.pa_needed or answer.covered for answer in possible})
     docs = {answer.doc_needed for answer in possible}
     doc_needed = first.doc_needed if len(docs) == 1 else ("conditional",)
     settled = covered == "not-covered" or needed in ("no-auth", "satisfied")

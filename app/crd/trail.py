@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from typing import Any
 
 from app import fhirpath
@@ -34,7 +33,7 @@ def assertion_record(facts: OrderFacts | None, given: Given, rulebook: Rulebook 
         expires_on=determination.expires,
         rule_ids=determination.rule_ids,
         facts=encode(_facts(facts)) if facts is not None else b"{}",
-        answer=encode({**asdict(determination), "rulebook": rulebook.label if rulebook else None}),
+        answer=encode({"determination": determination, "rulebook": rulebook.label if rulebook else None}),
     )
 
 

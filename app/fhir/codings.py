@@ -7,6 +7,7 @@ Orders name the same system in several ways (CRD writes HCPCS with https, PAS wi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 HCPCS = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
@@ -78,6 +79,7 @@ _SYSTEMS = {_loose(url): url for url in _SHORT_NAMES} | {_loose(url): target for
 _SNOMED_EDITION = _loose(SNOMED) + "/"
 
 
+@lru_cache(maxsize=1024)
 def normalise_system(url: str) -> str:
     """The one URL used here for a code system; unknown systems come back as they are, trimmed."""
     loose = _loose(url)
