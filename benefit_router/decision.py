@@ -121,16 +121,18 @@ def decide(table: RoutingTable, order: OrderSignals) -> RouteDecision:
 
 
 def _with_derived(order: OrderSignals, candidates: Candidates) -> Mapping[str, Signal]:
-    """Add what follows from the candidate products. A stated route no candidate has leaves both possible."""
+    """Add what follows from the candidate products. A stated route or form no candidate has leaves both possible.
+
+    Otherwise leaving the statement out would put the product's own in its place, and one track in place of another.
+    """
     singles = dict(order.single)
     if candidates.known:
-        route = order.signal("route")
-        if not route.values:
-            singles["route"] = Signal.derived(candidates.routes)
-        elif candidates.routes and route.values.isdisjoint(candidates.routes):
-            singles["route"] = Signal.derived(route.values | candidates.routes)
-        if not order.signal("dose_form").values:
-            singles["dose_form"] = Signal.derived(candidates.dose_forms)
+        for name, possible in (("route", candidates.routes), ("dose_form", candidates.dose_forms)):
+            stated = order.signal(name).values
+            if not stated:
+                singles[name] = Signal.derived(possible)
+            elif possible and stated.isdisjoint(possible):
+                singles[name] = Signal.derived(stated | possible)
     return singles
 
 
