@@ -76,9 +76,8 @@ def read_scope(document: Document, slug: str, names: Names, problems: list[Probl
                 ("approved", "approver"), "Author and approver are the same.", "Have someone else approve it."
             )
         )
-    start = _day(document, ("effective", "from"), problems)
-    end = _day(document, ("effective", "to"), problems) if "to" in data["effective"] else None
-    _day(document, ("source", "retrieved"), problems)
+    start = date.fromisoformat(data["effective"]["from"])
+    end = date.fromisoformat(data["effective"]["to"]) if "to" in data["effective"] else None
     if end is not None and end <= start:
         problems.append(
             document.problem(("effective", "to"), "It ends before it begins.", "'to' is the first day after it.")
@@ -94,15 +93,6 @@ def read_scope(document: Document, slug: str, names: Names, problems: list[Probl
         effective_to=end,
         source_url=data["source"]["url"],
     )
-
-
-def _day(document: Document, path: tuple[str, str], problems: list[Problem]) -> date:
-    text = document.data[path[0]][path[1]]
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problems.append(document.problem(path, f"There is no day {text}.", "Write year-month-day, such as 2026-01-31."))
-        return date.min
 
 
 def _codes(document: Document, stated: str | list[str], names: Names, problems: list[Problem]) -> CodeList:
