@@ -60,12 +60,7 @@ class RoutingTable:
 
     def speaks_of(self, codes: Iterable[Code]) -> bool:
         """Whether any row names one of these codes."""
-        stated = tuple(codes)
-        return any(code in self._by_code for code in stated) or any(
-            code in rule.codes  # type: ignore[operator]  # rows in _by_prefix have a list
-            for rule in self._by_prefix
-            for code in stated
-        )
+        return any(True for _ in self._naming(codes))
 
     def routes(self, codes: Iterable[Code]) -> bool:
         """Whether an order of these codes is a drug to this table: the catalog holds it, or a row names it."""
@@ -74,28 +69,19 @@ class RoutingTable:
 
     def candidates(self, stated: Iterable[Code], meant: Candidates, *, known: bool) -> Iterator[Candidate]:
         """Rows that may speak of the order, strongest first. `known` says whether rows for any drug apply."""
-        codes = tuple(stated)
         hits: dict[str, int] = {}
         found: dict[str, Rule] = {}
         for product in meant.products:
-            spoken: dict[str, Rule] = {}
-            for code in product.identities:
-                for rule in self._by_code.get(code, ()):
-                    spoken[rule.rule_id] = rule
-            for rule in self._by_prefix:
-                if any(code in rule.codes for code in product.identities):  # type: ignore[operator]
-                    spoken[rule.rule_id] = rule
+            spoken = {rule.rule_id: rule for rule in self._naming(product.identities)}
             for rule_id, rule in spoken.items():
                 if _class_agrees(rule, product.classes):
                     found[rule_id] = rule
                     hits[rule_id] = hits.get(rule_id, 0) + 1
         # A code the catalog does not hold still counts when a row names it outright.
-        for code in codes:
-            if code not in self.catalog:
-                for rule in self._by_code.get(code, ()):
-                    if not rule.drug_class:
-                        found[rule.rule_id] = rule
-                        hits[rule.rule_id] = len(meant.products)
+        for rule in self._naming(code for code in stated if code not in self.catalog):
+            if not rule.drug_class:
+                found[rule.rule_id] = rule
+                hits[rule.rule_id] = len(meant.products)
         general = self._any_order + (self._any_drug if known else ())
         for rule in general:
             found[rule.rule_id] = rule
@@ -103,6 +89,15 @@ class RoutingTable:
         every = len(meant.products)
         for rule_id in sorted(found, key=self._position.__getitem__):
             yield Candidate(found[rule_id], certain=hits[rule_id] == every)
+
+    def _naming(self, codes: Iterable[Code]) -> Iterator[Rule]:
+        """Rows that name one of the codes, whole or by prefix; a row may come up more than once."""
+        stated = tuple(codes)
+        for code in stated:
+            yield from self._by_code.get(code, ())
+        for rule in self._by_prefix:
+            if any(code in rule.codes for code in stated):  # type: ignore[operator]  # these rows have a list
+                yield rule
 
 
 def indexed_codes(rule: Rule) -> Iterator[Code]:
