@@ -161,7 +161,7 @@ class Analysis:
         return self.fail(message, node.end - len(node.name), expected)
 
     def _note_path(self, node: syntax.Path) -> None:
-        """`%order.code.coding` as used, the longest form of each."""
+        """`%order.code.coding`, but not the `%order.code` on the way there."""
         names: list[str] = []
         walk: syntax.Node | None = node
         while isinstance(walk, syntax.Path | syntax.Index):

@@ -23,7 +23,6 @@ _TIME = re.compile(rf"{_CLOCK}\Z")
 
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND = range(1, 7)
 _LAST_OFFSET, _FIRST_OFFSET = 14 * 60, -12 * 60  # time zones in use: +14:00 comes first in the day, -12:00 last
-_MILLI = Decimal("0.001")
 _MICRO = Decimal("0.000001")
 _WITHIN_MINUTE = Decimal("59.999999")
 
@@ -107,8 +106,8 @@ def _moment(parts: tuple[Any, ...], offset: int | None) -> dt.datetime:
         return dt.datetime.min if parts[0] == 1 else dt.datetime.max  # noqa: DTZ901 - as naive as the rest
 
 
-def filled(parts: tuple[Any, ...], *, last: bool, millisecond: bool = False) -> tuple[Any, ...]:
-    """All six components, the missing ones at their first or last value; seconds to the millisecond if asked."""
+def filled(parts: tuple[Any, ...], *, last: bool, places: int | None = None) -> tuple[Any, ...]:
+    """All six components, the missing ones at their first or last value, seconds cut to so many decimal places."""
     known = list(parts)
     if len(known) < MONTH:
         known.append(12 if last else 1)
@@ -120,8 +119,8 @@ def filled(parts: tuple[Any, ...], *, last: bool, millisecond: bool = False) -> 
         known.append(59 if last else 0)
     if len(known) < SECOND:
         known.append(_WITHIN_MINUTE if last else Decimal(0))
-    if millisecond:
-        known[5] = known[5].quantize(_MILLI, ROUND_DOWN)
+    if places is not None:
+        known[5] = known[5].quantize(Decimal(1).scaleb(-places), ROUND_DOWN)
     return tuple(known)
 
 

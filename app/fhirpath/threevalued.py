@@ -201,9 +201,7 @@ def _repeating(*, distinct: bool) -> Callable[..., Items]:
 
 def _iif(scope: Scope, label: str, items: Items, criterion: Body, then: Body, otherwise: Body | None = None) -> Items:
     """With an unknown criterion the result is known only where both ways give the same."""
-    if is_open(items) or len(items) > 1:
-        if is_open(items):
-            return Partial([], open_because(items), open=True)
+    if len(items) > 1:
         raise FhirPathError(f"iif() on {len(items)} items where one is allowed")
     condition = criterion(scope, items)
     if is_open(condition):
@@ -246,7 +244,7 @@ def _sort(scope: Scope, label: str, items: Items, *keys: tuple[Body, bool, bool]
 
 
 def _passing(name: str) -> Callable[..., Items]:
-    """trace() and defineVariable() give their input back, open or not."""
+    """trace() and defineVariable() give their input back, open or not; now() and its kin do not look at it."""
     run = FUNCTIONS[name].run
     return lambda scope, label, items, *arguments: run(scope, items, *arguments)
 
@@ -319,6 +317,9 @@ WHOLE: dict[str, Callable[..., Items]] = {
     "coalesce": _coalesce,
     "aggregate": _aggregate,
     "sort": _sort,
+    "now": _passing("now"),
+    "today": _passing("today"),
+    "timeOfDay": _passing("timeOfDay"),
     "trace": _passing("trace"),
     "defineVariable": _passing("defineVariable"),
     "resolve": _resolve,

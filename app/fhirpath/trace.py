@@ -53,7 +53,13 @@ class Trace(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         lines = [line for step in self.steps for line in step.lines()]
-        return "\n".join(lines + ([f"error: {self.error}"] if self.error else []))
+        if self.error is not None:
+            lines.append(f"error: {self.error}")
+        elif self.judgement is not None:
+            reasons = "; ".join(f"{missing.path}: {missing.reason}" for missing in self.judgement.because)
+            value = {True: "true", False: "false", None: "unknown"}[self.judgement.value]
+            lines.append(f"judged {value}" + (f" because {reasons}" if reasons else ""))
+        return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:

@@ -72,14 +72,14 @@ def _temporal_boundary(value: Temporal, digits: int | None, *, last: bool) -> Te
         count = _TIME_DIGITS.get(9 if digits is None else digits)
         if count is None:
             return None
-        clock = filled((2000, 1, 1, *value.parts), last=last, millisecond=digits in (None, 9))[3:]
+        clock = filled((2000, 1, 1, *value.parts), last=last, places=0 if digits == 6 else 3)[3:]
         return Time.of(clock[:count])
     default = 8 if isinstance(value, Date) else 17
     wanted = default if digits is None else digits
     count = _DATE_DIGITS.get(wanted)
     if count is None:
         return None
-    parts = filled(value.parts, last=last, millisecond=wanted == 17)[:count]
+    parts = filled(value.parts, last=last, places=0 if wanted == 14 else 3)[:count]
     if count <= 3:
         return Date.of(parts)
     offset = value.offset if value.offset is not None else (_LATEST_ZONE if last else _EARLIEST_ZONE)

@@ -21,19 +21,19 @@ def _now(scope: Scope, name: str) -> DateTime:
     return DateTime.from_datetime(scope.now)
 
 
-@function("now()", _SECTION)
+@function("now()", _SECTION, flow="whole")
 def now(scope: Scope, items: Items) -> Items:
     """The moment the caller passed; the same one throughout an evaluation."""
     return [_now(scope, "now")]
 
 
-@function("today()", _SECTION)
+@function("today()", _SECTION, flow="whole")
 def today(scope: Scope, items: Items) -> Items:
     """The date of now()."""
     return [Date.of(_now(scope, "today").parts[:3])]
 
 
-@function("timeOfDay()", _SECTION)
+@function("timeOfDay()", _SECTION, flow="whole")
 def time_of_day(scope: Scope, items: Items) -> Items:
     """The time of now()."""
     return [Time.of(_now(scope, "timeOfDay").parts[3:])]
