@@ -116,7 +116,9 @@ def decide(table: RoutingTable, order: OrderSignals) -> RouteDecision:
             if winner is None or rule.rank[:4] == winner.rank[:4]:
                 openers.append((rule, columns))
 
-    decision = _conclude(winner, equals, openers, singles, known=known)
+    # Of an unknown code it cannot be said that rows for certain drugs do not mean it.
+    contested = winner is not None and not known and table.contested(winner)
+    decision = _conclude(winner, equals, openers, singles, known=known, contested=contested)
     return replace(decision, considered=tuple(considered), products=tuple(sorted(p.name for p in candidates.products)))
 
 
@@ -155,6 +157,7 @@ def _conclude(
     singles: Mapping[str, Signal],
     *,
     known: bool,
+    contested: bool,
 ) -> RouteDecision:
     if winner is None:
         if not known:
@@ -175,6 +178,8 @@ def _conclude(
     if outcome.track == "undetermined":
         needed = outcome.info_needed or ("OTH",)
         return replace(_undetermined(winner, (), outcome.explanation), outcome=outcome, info_needed=needed)
+    if contested:
+        return _undetermined(winner, ("code",), f"The benefit depends on {words_for(('code',))}.")
 
     # Rows that agree on the benefit may still ask for an authorization this one does not: then that stays open.
     stricter = [(rule, columns) for rule, columns in openers if rule.outcome.pa != outcome.pa]

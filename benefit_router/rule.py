@@ -208,6 +208,11 @@ class Rule:
         """Sort key, strongest first: band, specificity, priority, newest, then the id so that the order is total."""
         return (self.band, -self.specificity, -self.priority, -self.effective_from.toordinal(), self.rule_id)
 
+    @property
+    def for_any_order(self) -> bool:
+        """Whether it speaks whatever was ordered, also of drugs no table here knows."""
+        return self.codes is None and not self.drug_class
+
     def in_force(self, day: date) -> bool:
         """Half-open: from the first day up to, not including, `effective_to`."""
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from benefit_router.catalog import Candidates, DrugCatalog
 from benefit_router.codes import Code
-from benefit_router.rule import Rule
+from benefit_router.rule import Authorization, Rule, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class RoutingTable:
     _by_prefix: tuple[Rule, ...] = ()
     _any_drug: tuple[Rule, ...] = ()
     _any_order: tuple[Rule, ...] = ()
+    _contested: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, rules: Iterable[Rule], catalog: DrugCatalog | None = None) -> RoutingTable:
@@ -47,7 +49,8 @@ class RoutingTable:
         table._by_code = {code: tuple(found) for code, found in index.items()}
         table._by_prefix = tuple(r for r in ranked if not isinstance(r.codes, str) and r.codes and r.codes.prefixes)
         table._any_drug = tuple(r for r in ranked if r.codes == "*" and not r.drug_class)
-        table._any_order = tuple(r for r in ranked if r.codes is None and not r.drug_class)
+        table._any_order = tuple(r for r in ranked if r.for_any_order)
+        table._contested = frozenset(_contested(ranked))
         return table
 
     def __len__(self) -> int:
@@ -66,6 +69,10 @@ class RoutingTable:
         """Whether an order of these codes is a drug to this table: the catalog holds it, or a row names it."""
         stated = tuple(codes)
         return any(code in self.catalog for code in stated) or self.speaks_of(stated)
+
+    def contested(self, rule: Rule) -> bool:
+        """Whether the row is for any order, and rows for certain drugs that rank as high decide otherwise."""
+        return rule.rule_id in self._contested
 
     def candidates(self, stated: Iterable[Code], meant: Candidates, *, known: bool) -> Iterator[Candidate]:
         """Rows that may speak of the order, strongest first. `known` says whether rows for any drug apply."""
@@ -107,6 +114,17 @@ def indexed_codes(rule: Rule) -> Iterator[Code]:
             yield ("class", tag)
     else:
         yield from rule.codes.exact
+
+
+def _contested(ranked: Iterable[Rule]) -> Iterator[str]:
+    """Dates and conditions are not looked at: this is settled once, at load, and errs towards contested."""
+    above: set[tuple[Track, Authorization | None]] = set()
+    for _, group in groupby(ranked, key=lambda rule: rule.rank[:4]):
+        equals = list(group)
+        above |= {(rule.outcome.track, rule.outcome.pa) for rule in equals if not rule.for_any_order}
+        for rule in equals:
+            if rule.for_any_order and above - {(rule.outcome.track, rule.outcome.pa)}:
+                yield rule.rule_id
 
 
 def _class_agrees(rule: Rule, classes: frozenset[str]) -> bool:
