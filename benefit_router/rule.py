@@ -140,7 +140,7 @@ class Stated:
     def test(self, order: OrderSignals, singles: Mapping[str, Signal]) -> int:
         """Open unless stated."""
         if self.signal == "dx":
-            return Verdict.YES if order.diagnoses is not None else Verdict.OPEN
+            return Verdict.YES if order.diagnoses else Verdict.OPEN
         if self.signal == "age":
             return Verdict.YES if order.age is not None else Verdict.OPEN
         found = singles.get(self.signal)
