@@ -190,7 +190,8 @@ def _conclude(
         for condition in winner.conditions
         if condition.signal in singles and singles[condition.signal].status == "derived"
     )
-    presumptive = bool(openers or derived) or outcome.confidence == "presumptive"
+    rivalled = any(rule.outcome != outcome for rule in equals)
+    presumptive = bool(openers or derived or rivalled) or outcome.confidence == "presumptive"
     return RouteDecision(
         track=outcome.track,
         confidence="presumptive" if presumptive else "determined",
