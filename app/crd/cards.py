@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.crd.chart import Chart, Resource
+from app.crd.chart import Resource
 from app.crd.coverage_information import URL as COVERAGE_INFORMATION_URL
-from app.crd.decide import applies, judge, meanings
-from app.crd.determination import Determination
+from app.crd.determine import Decided
 from app.crd.facts import OrderFacts
-from app.crd.gather import Record
 from app.crd.order_content import orderer
 from app.hooks.configuration import CARD_TYPES, Configuration
 from app.rulebook.codes import as_coding
@@ -37,40 +35,14 @@ class Shown:
     orders: tuple[OrderFacts, ...]
 
 
-def guidance_in_play(facts: OrderFacts, track: str | None, hook: str, rulebook: Rulebook) -> list[Guidance]:
-    """Guidance about this order whichever product it means, for its member, day, benefit and hook."""
-    found: dict[str, Guidance] = {}
-    every = meanings(facts, rulebook) if facts.is_drug else [facts.codes | facts.options]
-    for guidance in rulebook.guidance_about(set().union(*every)):
-        about_all = all(any(code in guidance.scope.codes for code in codes) for codes in every)
-        if about_all and applies(guidance.scope, facts, track) and (not guidance.hooks or hook in guidance.hooks):
-            found[guidance.scope.slug] = guidance
-    return list(found.values())
-
-
-def shown(
-    answered: Sequence[tuple[OrderFacts, Determination]],
-    *,
-    hook: str,
-    record: Record,
-    chart: Chart,
-    rulebook: Rulebook,
-    configuration: Configuration,
-    today: date,
-) -> list[Shown]:
+def shown(decided: Sequence[Decided], configuration: Configuration) -> list[Shown]:
     """The guidance to show, most important first, at most `max-cards`. An unknown condition shows nothing."""
     found: dict[str, Shown] = {}
-    for facts, determination in answered:
-        if facts.match.outcome != "found":
-            continue
-        track = determination.route.track if determination.route else None
-        for guidance in guidance_in_play(facts, track, hook, rulebook):
-            if not configuration.wants(guidance.topic):
+    for each in decided:
+        for guidance in each.play.guidance:
+            if not configuration.wants(guidance.topic) or not each.evidence.judge(guidance.condition).value:
                 continue
-            condition = guidance.condition
-            if condition is not None and not judge(condition, facts, record, chart, rulebook, today).value:
-                continue
-            slug = guidance.scope.slug
+            facts, slug = each.play.facts, guidance.scope.slug
             key = slug if not guidance.suggestions else f"{slug} {facts.order.key}"
             before = found.get(key)
             found[key] = replace(before, orders=(*before.orders, facts)) if before else Shown(guidance, (facts,))

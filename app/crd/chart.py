@@ -59,12 +59,11 @@ class Chart:
         elif value["resourceType"] == "OperationOutcome":
             self.failed.add(name)
         elif bundles.is_bundle(value):
-            if next(bundles.issues(value), None) is not None and next(bundles.resources(value), None) is None:
-                self.failed.add(name)
-            elif next(bundles.resources(value), None) is None:
-                self.empty.add(name)
-            for entry in bundles.entries(value):
+            sent = list(bundles.entries(value))
+            for entry in sent:
                 self.add(entry.resource, "prefetch", entry.full_url)
+            if not sent:
+                (self.empty if next(bundles.issues(value), None) is None else self.failed).add(name)
         else:
             if value["resourceType"] == "Patient" and value.get("id") != self.patient_id:
                 raise InvalidRequest(

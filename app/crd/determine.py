@@ -10,27 +10,28 @@ from datetime import date
 
 import structlog
 
-from app.crd.cards import guidance_in_play
 from app.crd.chart import Chart, Resource
-from app.crd.decide import decide, policies_in_play, route, technical
+from app.crd.decide import decide, technical
 from app.crd.determination import Determination
-from app.crd.facts import OrderFacts, build_facts
+from app.crd.evidence import Evidence
+from app.crd.facts import build_facts
 from app.crd.gather import Record
+from app.crd.in_play import InPlay, rules_in_play
 from app.hooks.request import DraftOrder, HookRequest
 from app.members.directory import MemberDirectory
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scope import Need
-from benefit_router import RouteDecision
 
 log = structlog.get_logger("signpost.crd")
 
 
 @dataclass(frozen=True, slots=True)
-class Determined:
-    """Every order with its determination, and the record they were decided on."""
+class Decided:
+    """One order, decided: the rules in play, what they were judged on, and the determination."""
 
-    answers: tuple[tuple[OrderFacts, Determination], ...]
-    record: Record
+    play: InPlay
+    evidence: Evidence
+    determination: Determination
 
 
 def determine(
@@ -44,7 +45,7 @@ def determine(
     read_record: Callable[[list[Need]], Record],
     today: date,
     stage: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
-) -> Determined:
+) -> list[Decided]:
     """Decide each order. `read_record` gives the kinds of record the rules in play need; `stage` times the parts."""
     with stage("facts"):
         facts = [
@@ -60,47 +61,23 @@ def determine(
             for order in orders
         ]
     with stage("route"):
-        routes = [route(each, rulebook) for each in facts]
+        plays = [rules_in_play(each, request.hook, rulebook) for each in facts]
     with stage("record"):
-        record = read_record(_needs(facts, routes, request.hook, rulebook))
+        record = read_record([need for play in plays for need in play.needs])
     with stage("decide"):
-        return Determined(
-            tuple(
-                (each, _decide(each, decision, rulebook, record, chart, today))
-                for each, decision in zip(facts, routes, strict=True)
-            ),
-            record,
-        )
+        return [_decided(play, record, chart, rulebook, today) for play in plays]
 
 
-def _decide(
-    facts: OrderFacts,
-    decision: RouteDecision | None,
-    rulebook: Rulebook,
-    record: Record,
-    chart: Chart,
-    today: date,
-) -> Determination:
+def _decided(play: InPlay, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> Decided:
     """Decide one order; a fault in deciding it must not silence the others."""
+    evidence = Evidence(play.facts, record, chart, rulebook, today)
     try:
-        return decide(facts, decision, rulebook=rulebook, record=record, chart=chart, today=today)
+        determination = decide(play, evidence, rulebook=rulebook, today=today)
     except Exception as error:  # told as `technical`, and found in the log by its place
-        log.error("decide.fault", order=facts.order.key, error=type(error).__name__, at=place_of(error))
-        return technical(facts.order.key, "The payer's rules could not be evaluated for this order.", today)
-
-
-def _needs(facts: list[OrderFacts], routes: list[RouteDecision | None], hook: str, rulebook: Rulebook) -> list[Need]:
-    """What the policies and cards in play want read from the record."""
-    needs: list[Need] = []
-    for each, decision in zip(facts, routes, strict=True):
-        if each.match.outcome != "found":
-            continue
-        for policy in policies_in_play(each, decision, rulebook):
-            needs += policy.needs if policy is not None else ()
-        track = decision.track if decision is not None else None
-        for guidance in guidance_in_play(each, track, hook, rulebook):
-            needs += guidance.needs
-    return needs
+        key = play.facts.order.key
+        log.error("decide.fault", order=key, error=type(error).__name__, at=place_of(error))
+        determination = technical(key, "The payer's rules could not be evaluated for this order.", today)
+    return Decided(play, evidence, determination)
 
 
 def place_of(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from app import fhirpath
 from app.crd import circumstances as at
 from app.crd.chart import Chart, Resource
 from app.crd.order_content import OrderContent, orderer, read_content
-from app.fhir import codings, dates
+from app.fhir import codings, dates, references
 from app.hooks.request import DraftOrder, HookRequest
 from app.members import MemberMatch
 from app.members.directory import MemberDirectory
@@ -44,7 +44,10 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`."""
+    """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`.
+
+    `trouble` says why the drug or device itself could not be read, when the EHR failed to give it.
+    """
 
     order: DraftOrder
     content: OrderContent
@@ -58,6 +61,7 @@ class OrderFacts:
     is_drug: bool
     on: date
     view: Mapping[str, Any]
+    trouble: str | None
 
     @property
     def line(self) -> str | None:
@@ -122,7 +126,18 @@ def build_facts(
         is_drug=resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes),
         on=on,
         view=_view(signals, resource, chart),
+        trouble=_trouble(resource, content, chart),
     )
+
+
+def _trouble(resource: Resource, content: OrderContent, chart: Chart) -> str | None:
+    if content.unresolved is None:
+        return None
+    for name in ("medicationReference", "codeReference"):
+        key = references.local_key(resource.get(name))
+        if key is not None and key in chart.trouble:
+            return f"What is ordered could not be read: {chart.trouble[key]}"
+    return None
 
 
 def _codes(found: tuple[codings.Coding, ...]) -> set[Code]:

@@ -11,7 +11,7 @@ from typing import Any
 from app.crd import cards
 from app.crd.chart import Chart, Resource
 from app.crd.determination import Determination
-from app.crd.determine import Determined, determine
+from app.crd.determine import determine
 from app.crd.gather import RECORD_TYPES, Kept
 from app.crd.order_content import ORDER_TYPES
 from app.crd.respond import SECONDARY_HOOKS, sound, without_documents
@@ -65,26 +65,26 @@ class _Described:
 
 def run(scenario: Scenario, rulebook: Rulebook, roster: Path) -> Outcome:
     """Answer the scenario's orders and compare with what it expects."""
-    determined, shown = answer(scenario, rulebook, roster)
+    determinations, shown = answer(scenario, rulebook, roster)
     differences = [
         words
-        for position, (expect, (_, determination)) in enumerate(zip(scenario.expect, determined.answers, strict=True))
-        for words in _compare(
-            expect, determination, shown[determination.order_key], _place(scenario, position), rulebook
-        )
+        for position, (expect, determination) in enumerate(zip(scenario.expect, determinations, strict=True))
+        for words in _compare(expect, determination, shown[determination.order_key], _place(scenario, position))
     ]
-    return Outcome(tuple(d for _, d in determined.answers), tuple(differences))
+    return Outcome(determinations, tuple(differences))
 
 
-def answer(scenario: Scenario, rulebook: Rulebook, roster: Path) -> tuple[Determined, dict[str, list[str]]]:
-    """The determinations of a scenario, and the guidance whose cards each order gets."""
+def answer(
+    scenario: Scenario, rulebook: Rulebook, roster: Path
+) -> tuple[tuple[Determination, ...], dict[str, list[str]]]:
+    """The determinations of a scenario as they would leave, and the guidance whose cards each order gets."""
     today = date.fromisoformat(scenario.on)
     request = parse_request(
         encode(hook_request(scenario, rulebook)), scenario.hook, order_types=ORDER_TYPES, max_orders=100
     )
     chart = Chart.from_request(request)
     record = {kind: _kept(kind, scenario.record.get(kind, [])) for kind in RECORD_TYPES}
-    determined = determine(
+    decided = determine(
         request.orders,
         request=request,
         chart=chart,
@@ -94,22 +94,11 @@ def answer(scenario: Scenario, rulebook: Rulebook, roster: Path) -> tuple[Determ
         read_record=lambda needs: {need.kind: record[need.kind] for need in needs},
         today=today,
     )
-    determined = replace(
-        determined, answers=tuple((f, _as_given(d, scenario.hook, today)) for f, d in determined.answers)
-    )
     shown: dict[str, list[str]] = {order.key: [] for order in request.orders}
-    for each in cards.shown(
-        determined.answers,
-        hook=scenario.hook,
-        record=determined.record,
-        chart=chart,
-        rulebook=rulebook,
-        configuration=Configuration(),
-        today=today,
-    ):
+    for each in cards.shown(decided, Configuration()):
         for facts in each.orders:
             shown[facts.order.key].append(each.guidance.scope.slug)
-    return determined, shown
+    return tuple(_as_given(each.determination, scenario.hook, today) for each in decided), shown
 
 
 def _as_given(determination: Determination, hook: str, today: date) -> Determination:
@@ -359,9 +348,7 @@ def _place(scenario: Scenario, position: int) -> str:
     return f"order {position + 1}: " if len(scenario.orders) > 1 else ""
 
 
-def _compare(
-    expect: Mapping[str, Any], determination: Determination, shown: list[str], place: str, rulebook: Rulebook
-) -> Iterator[str]:
+def _compare(expect: Mapping[str, Any], determination: Determination, shown: list[str], place: str) -> Iterator[str]:
     """Where the determination is not what was expected, in words."""
     expected_answers = expect.get("answers")
     if expected_answers is not None and len(expected_answers) != len(determination.answers):

@@ -17,7 +17,7 @@ from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverage
 from app.crd.decide import technical
 from app.crd.determination import Determination
-from app.crd.determine import Determined, determine, place_of
+from app.crd.determine import Decided, determine, place_of
 from app.crd.gather import gather, gather_record
 from app.crd.order_content import ORDER_TYPES, listed
 from app.crd.respond import SERIALIZERS, Given, body, give
@@ -139,7 +139,7 @@ class CrdService:
             )
         except EhrError as trouble:
             return self._technical(progress, orders, trouble.reason, today)
-        determined = determine(
+        decided = determine(
             orders,
             request=request,
             chart=chart,
@@ -151,7 +151,7 @@ class CrdService:
             stage=progress.stage,
         )
         with progress.stage("respond"):
-            return self._respond(progress, determined, coverage, today)
+            return self._respond(progress, decided, coverage, today)
 
     def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
@@ -168,31 +168,24 @@ class CrdService:
     def _respond(
         self,
         progress: Progress,
-        determined: Determined,
+        decided: list[Decided],
         coverage: Resource,
         today: date,
     ) -> bytes:
-        request, chart, rulebook = progress.request, progress.chart, progress.rulebook
-        assert request is not None and chart is not None and rulebook is not None  # noqa: PT018  # set by _answer
+        request, rulebook = progress.request, progress.rulebook
+        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
         configuration = read_configuration(request.configuration)
         given: list[Given] = []
         if configuration.coverage_information:
-            for facts, determination in determined.answers:
-                each = self._give(progress, facts.order, determination, _reference_to(coverage), today)
+            for one in decided:
+                facts = one.play.facts
+                each = self._give(progress, facts.order, one.determination, _reference_to(coverage), today)
                 given.append(each)
                 progress.tracks.append(each.determination.route.track if each.determination.route else "-")
                 if each.action is not None:
                     progress.assertions.append(assertion_record(facts, each, rulebook))
-        shown = cards.shown(
-            determined.answers,
-            hook=request.hook,
-            record=determined.record,
-            chart=chart,
-            rulebook=rulebook,
-            configuration=configuration,
-            today=today,
-        )
-        several = len(determined.answers) > 1
+        shown = cards.shown(decided, configuration)
+        several = len(decided) > 1
         built = [
             cards.build_card(each, rulebook, several_orders=several, today=today, new_id=self._new_id) for each in shown
         ]

@@ -1,0 +1,57 @@
+"""What the conditions of one order are judged on: its facts, the patient's record, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from app import fhirpath
+from app.crd.chart import Chart, Resource
+from app.crd.facts import OrderFacts
+from app.crd.gather import Kept, Record
+from app.fhir import references
+from app.rulebook.conditions import RECORD, Condition, Finding
+from app.rulebook.rulebook import Rulebook
+
+
+class Evidence:
+    """Judges conditions for one order. What could not be read is unobtainable to a condition, never empty."""
+
+    def __init__(self, facts: OrderFacts, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> None:
+        self._holder = facts.order.resource
+        self._chart = chart
+        self._rulebook = rulebook
+        self._now = datetime.combine(today, time(), tzinfo=UTC)
+        self._variables: dict[str, Any] = {
+            "order": facts.order.resource,
+            "facts": facts.view,
+            "coverage": facts.coverage,
+            "patient": facts.patient or fhirpath.Unobtainable("the patient's record could not be read"),
+            "encounter": facts.encounter or fhirpath.Unobtainable("the encounter could not be read"),
+            **{kind: _record(kind, record.get(kind)) for kind in RECORD},
+        }
+
+    def judge(self, condition: Condition | None) -> Finding:
+        """What a condition comes to; no condition always holds."""
+        if condition is None:
+            return Finding(True)
+        return condition.judge(self._variables, now=self._now, member_of=self._member_of, resolve=self._resolve)
+
+    def _member_of(self, value: Any, value_set: str) -> bool | None:
+        """A code in a list. A reference stands for what it points to; one that leads nowhere is unknown."""
+        if isinstance(value, dict) and references.parse(value) is not None:
+            found = self._resolve(value)
+            return None if found is None else self._rulebook.member_of(found.get("code"), value_set)
+        return self._rulebook.member_of(value, value_set)
+
+    def _resolve(self, reference: Any) -> Resource | None:
+        return self._chart.resolve(reference, self._holder)
+
+
+def _record(kind: str, kept: Kept | None) -> Any:
+    if kept is None:
+        return fhirpath.Unobtainable(f"the patient's {kind} were not read")
+    if kept.problem is None:
+        return list(kept.resources)
+    reason = kept.problem.removesuffix(".")
+    return fhirpath.Incomplete(list(kept.resources), reason) if kept.resources else fhirpath.Unobtainable(reason)
