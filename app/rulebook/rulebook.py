@@ -13,7 +13,7 @@ from app.fhir import codings
 from app.fhir.json import decode
 from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
-from app.rulebook.documents import Document, read_document
+from app.rulebook.documents import Document, check_encoding, read_document
 from app.rulebook.guidance import Guidance, build_guidance
 from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
@@ -127,7 +127,7 @@ def load(rules: Path, questionnaires: Path) -> Loaded:
 
 def build(files: Mapping[str, str]) -> Loaded:
     """Build a rulebook from texts. Pure: the same texts give the same rulebook, so a past answer can be replayed."""
-    problems: list[Problem] = []
+    problems = [problem for path, text in files.items() for problem in check_encoding(text, path)]
     payer_document = _document(files, "payer.yaml", "payer", problems)
     payer = build_payer(payer_document, problems) if payer_document else None
     lists = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.rulebook import schema
-from app.rulebook.documents import read_document
+from app.rulebook.documents import check_encoding, read_document
 from app.rulebook.rulebook import Rulebook
 from benefit_router import Problem
 
@@ -41,7 +41,9 @@ def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], li
     seen: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
         file = f"scenarios/{path.name}"
-        document, found = read_document(path.read_text(encoding="utf-8", errors="replace"), file)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        document, found = read_document(text, file)
+        found += check_encoding(text, file)
         if document is not None:
             found += schema.check(document, "scenarios")
         problems += found
