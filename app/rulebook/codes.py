@@ -117,19 +117,18 @@ def _cell_code(system: str, code: str, file: str, line: int, problems: list[Prob
             Problem(file, line, "system", f"'{system}' is not a code system known here.", f"Use one of: {known}.")
         )
         return None
-    if url == codings.NDC and len(code.rstrip("*")) not in (9, 11) and not codings.normalise_ndc(code):
-        problems.append(
-            Problem(
-                file,
-                line,
-                "code",
-                f"'{code}' is not an NDC.",
-                "Write 11 digits (a spreadsheet may have dropped zeros).",
-            )
-        )
+    if url == codings.NDC and not _is_ndc(code.rstrip("*")):
+        message, remedy = f"'{code}' is not an NDC.", "Write 11 digits, or the 9 of labeler and product."
+        if code.isdigit() and len(code) == 10:
+            message, remedy = f"'{code}' can be read as several NDCs.", "Write its dashes, or 11 digits."
+        problems.append(Problem(file, line, "code", message, f"{remedy} A spreadsheet may have dropped zeros."))
         return None
     star = "*" if code.endswith("*") else ""
     return codings.short_name(url), codings.normalise_code(url, code.rstrip("*")) + star
+
+
+def _is_ndc(text: str) -> bool:
+    return len(codings.normalise_ndc(text)) == 1 or (len(text) == 9 and text.isascii() and text.isdecimal())
 
 
 def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crosswalks:
