@@ -6,10 +6,52 @@ A code is a pair (system, code) where the system is the short name a benefit adm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 Code = tuple[str, str]
+
+# How a whole code of each system is written, and how to say so.
+_FORMS = {
+    "RxNorm": (re.compile(r"\d{1,8}"), "Write the RxNorm number, such as 121191."),
+    "NDC": (
+        re.compile(r"\d{9}|\d{11}"),
+        "Write 11 digits (5-4-2), or 9 for any package (a spreadsheet may have dropped leading zeros).",
+    ),
+    "HCPCS": (re.compile(r"[A-Z]\d{4}"), "Write a capital letter and four digits, such as J9312."),
+    "CPT": (re.compile(r"\d{4}[0-9A-Z]"), "Write five digits, such as 96413."),
+    "CVX": (re.compile(r"\d{1,3}"), "Write up to three digits, such as 08."),
+    "ICD-10-CM": (
+        re.compile(r"[A-Z]\d[0-9A-Z](\.[0-9A-Z]{1,4})?"),
+        "Write a code such as C50.911, or C50* for all that start so.",
+    ),
+}
+
+
+def as_written(system: str, text: str) -> str:
+    """The one spelling of a code: NDC without dashes, ICD-10-CM in capitals with its point."""
+    if system == "NDC":
+        return text.replace("-", "")
+    if system == "ICD-10-CM":
+        bare = text.replace(".", "").upper()
+        return f"{bare[:3]}.{bare[3:]}" if len(bare.rstrip("*")) > 3 else bare
+    return text
+
+
+def fault_in(system: str, code: str) -> tuple[str, str] | None:
+    """What is wrong with the spelling of a code, and the remedy; None when it could be one of its system.
+
+    A code that no order can carry never matches, and a row that never matches leaves the answer to a weaker one.
+    """
+    if "," in code:
+        return f"'{code}' has a comma in it.", "Separate several values with ';'."
+    if re.search(r"\d[eE]\+\d", code):
+        return f"'{code}' was shortened by a spreadsheet.", "Format the column as text and write the code in full."
+    form = _FORMS.get(system)
+    if form is None or code.endswith("*") or form[0].fullmatch(code):
+        return None
+    return f"'{code}' is not a code of {system}.", form[1]
 
 
 @dataclass(frozen=True, slots=True)

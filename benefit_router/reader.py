@@ -11,7 +11,7 @@ from datetime import date
 from typing import Literal
 
 from benefit_router.catalog import DrugCatalog
-from benefit_router.codes import Code, CodeList
+from benefit_router.codes import Code, CodeList, as_written, fault_in
 from benefit_router.columns import BY_NAME, COLUMNS, LEVEL_WEIGHTS, Column
 from benefit_router.conflicts import conflicts
 from benefit_router.problems import Problem
@@ -30,8 +30,8 @@ from benefit_router.signals import SINGLE
 from benefit_router.table import RoutingTable
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_HCPCS = re.compile(r"[A-Z]\d{4}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_BILLABLE = ("HCPCS", "CPT", "CVX", "NDC", "RxNorm")
 _LEVEL_OF_SYSTEM = {"RxNorm": "scd", "NDC": "ndc11", "HCPCS": "hcpcs", "CPT": "cpt", "CVX": "cvx"}
 _SYSTEM_OF_LEVEL = {
     "ndc9": "NDC", "ndc11": "NDC", "hcpcs": "HCPCS", "cpt": "CPT", "cvx": "CVX",
@@ -80,6 +80,8 @@ class _Row:
         if value is None or value in ("*", "any"):
             return frozenset()
         found = frozenset(part.strip() for part in value.split(";") if part.strip())
+        if not found:
+            self.complain(name, "The cell names nothing.", "Leave it blank, or write the values.")
         for part in sorted(found):
             self._check_word(BY_NAME[name], part.removeprefix("!") if name == "condition_flag" else part)
         return found
@@ -88,11 +90,13 @@ class _Row:
         allowed: Collection[str] = column.words
         if column.vocabulary:
             allowed = self.vocabulary.words.get(column.vocabulary, ())
-        if allowed and value not in allowed:
+        if value in allowed:
+            return
+        if "," in value:
+            self.complain(column.name, f"'{value}' has a comma in it.", "Separate several values with ';'.")
+        elif allowed:
             near = difflib.get_close_matches(value, allowed, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Allowed: {', '.join(sorted(allowed))}."
-            if "," in value:
-                hint = "Separate several values with ';'."
             self.complain(column.name, f"'{value}' is not one of the values known here.", hint)
 
     def integer(self, name: str) -> int | None:
@@ -141,23 +145,12 @@ class _Row:
             elif part and system is None:
                 self.complain(name, f"'{part}' has no code system.", "Fill match_system.")
             elif part and system is not None:
-                code = "".join(part.split("-")) if system == "NDC" else part
-                if system == "ICD-10-CM":
-                    bare = code.replace(".", "").upper()
-                    code = f"{bare[:3]}.{bare[3:]}" if len(bare.rstrip("*")) > 3 else bare
-                if system == "NDC" and len(code) not in (9, 11):
-                    self.complain(
-                        name,
-                        f"NDC '{part}' has {len(code)} digits.",
-                        "Write 11 digits (5-4-2), or 9 for any package (a spreadsheet may have dropped leading zeros).",
-                    )
-                if re.search(r"\d[eE]\+\d", part):
-                    self.complain(
-                        name,
-                        f"'{part}' was shortened by a spreadsheet.",
-                        "Format the column as text and write the code in full.",
-                    )
+                code = as_written(system, part)
+                if fault := fault_in(system, code):
+                    self.complain(name, *fault)
                 codes.append((system, code))
+        if not any(piece.strip() for piece in value.split(";")):
+            self.complain(name, "The cell names nothing.", "Leave it blank, or write the codes.")
         return CodeList.of(value, codes)
 
     def billing(self, name: str) -> tuple[Code, ...]:
@@ -166,18 +159,17 @@ class _Row:
         if value is None:
             return ()
         codes: list[Code] = []
-        for part in (piece.strip() for piece in value.split(";")):
-            system, _, code = part.partition(" ")
-            if code and system in ("HCPCS", "CPT", "RxNorm", "NDC", "CVX"):
-                codes.append((system, "".join(code.split("-")) if system == "NDC" else code.strip()))
-            elif _HCPCS.fullmatch(part):
-                codes.append(("HCPCS", part))
-            elif part:
+        for part in filter(None, (piece.strip() for piece in value.split(";"))):
+            named, _, text = part.rpartition(" ")
+            system = named.strip() or "HCPCS"
+            code = as_written(system, text)
+            if system not in _BILLABLE or code.endswith("*") or fault_in(system, code):
                 self.complain(
                     name,
                     f"'{part}' is not a billing code.",
-                    "Write 'HCPCS J9312', 'CPT 96413', 'NDC 00000000000' or 'RxNorm 121191'.",
+                    "Write 'HCPCS J9312', 'CPT 96413', 'NDC 00000000000' or 'RxNorm 121191'; several with ';'.",
                 )
+            codes.append((system, code))
         return tuple(codes)
 
 
@@ -197,7 +189,7 @@ def read_table(
         row = _Row(file, line, cells, vocabulary, problems)
         rule = _rule(row)
         rule_id = row.text("rule_id")
-        if rule_id in seen:
+        if rule_id and rule_id in seen:
             row.complain("rule_id", f"'{rule_id}' is also on line {seen[rule_id]}.", "Give every row its own rule_id.")
         seen[rule_id] = line
         if rule is not None and row.text("status") == "approved":
@@ -215,6 +207,9 @@ def _rows(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Ite
         header = [name.strip() for name in next(reader)]
     except StopIteration:
         problems.append(Problem(file, 1, None, "The file is empty.", "Write the header line with the column names."))
+        return [], []
+    except csv.Error as error:
+        problems.append(_not_csv(file, 1, error))
         return [], []
     for position, name in enumerate(header):
         if name not in BY_NAME:
@@ -243,15 +238,7 @@ def _body(
         except StopIteration:
             return
         except csv.Error as error:
-            problems.append(
-                Problem(
-                    file,
-                    start,
-                    None,
-                    f"The line is not CSV: {error}.",
-                    "Check the quotation marks on this line.",
-                )
-            )
+            problems.append(_not_csv(file, start, error))
             return
         if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
@@ -270,6 +257,10 @@ def _body(
             start,
             {name: value for name, cell in zip(header, cells, strict=True) if (value := cell.strip())},
         )
+
+
+def _not_csv(file: str, line: int, error: csv.Error) -> Problem:
+    return Problem(file, line, None, f"The line is not CSV: {error}.", "Check the quotation marks on this line.")
 
 
 def _rule(row: _Row) -> Rule | None:
@@ -339,7 +330,16 @@ def _match(row: _Row) -> tuple[str, CodeList | Literal["*"] | None]:
             f"A {level} is not a {system} code.",
             f"Use match_system {wanted}, or another level.",
         )
-    return level, row.code_list("match_code", system)
+    codes = row.code_list("match_code", system)
+    digits = {"ndc9": 9, "ndc11": 11}.get(level)
+    if digits and codes and any(len(code) in (9, 11) and len(code) != digits for _, code in codes.exact):
+        row.complain(
+            "match_level",
+            f"An {level} code has {digits} digits.",
+            "Write 11 digits for a package; for any package of a product 9 digits and match_level ndc9 "
+            "(a spreadsheet may have dropped leading zeros).",
+        )
+    return level, codes
 
 
 def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
@@ -357,6 +357,8 @@ def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
         conditions.append(Flag(flag.removeprefix("!"), not flag.startswith("!")))
         specificity += BY_NAME["condition_flag"].weight
     youngest, oldest = row.integer("age_min"), row.integer("age_max")
+    if youngest is not None and oldest is not None and oldest < youngest:
+        row.complain("age_max", "The oldest age is below the youngest.", "Swap age_min and age_max.")
     if youngest is not None or oldest is not None:
         conditions.append(AgeRange(youngest, oldest))
         specificity += sum(BY_NAME["age_min"].weight for end in (youngest, oldest) if end is not None)
