@@ -61,10 +61,15 @@ class Rulebook:
         return self._guidance.about(codes)
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
-        """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept; None for a list nobody defined."""
+        """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept; None for a list nobody defined.
+
+        A bare code names no system, so it is a member when the list has it under any (as FHIRPath's memberOf says).
+        """
         codes = self.lists.get(value_set.removeprefix("list:"))
         if codes is None:
             return None
+        if isinstance(value, str):
+            return any(code in codes for code in _codes_in(codes.systems, value))
         return any(code in codes for code in _codes_of(value))
 
 
@@ -252,11 +257,12 @@ def _stem(path: str) -> str:
     return path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
+def _codes_in(systems: Iterable[str], value: str) -> Iterator[Code]:
+    for name in systems:
+        yield name, codings.normalise_code(codings.system_from_short_name(name) or name, value)
+
+
 def _codes_of(value: Any) -> Iterator[Code]:
-    if isinstance(value, dict) and isinstance(value.get("coding"), list):
-        for coding in codings.codings_of(value):
-            yield as_code(coding)
-    else:
-        coding_found = codings.coding_of(value)
-        if coding_found is not None:
-            yield as_code(coding_found)
+    single = codings.coding_of(value)
+    for coding in (single,) if single is not None else codings.codings_of(value):
+        yield as_code(coding)
