@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from app.rulebook.answer import Answer, Detail, Quantity, Reason, contradictions
@@ -12,7 +13,7 @@ from app.rulebook.conditions import Condition
 from app.rulebook.documents import Document, Path
 from app.rulebook.scope import Names, Need, Scope, read_condition, read_needs, read_scope
 from app.rulebook.spelling import nearest
-from benefit_router import Code, Problem
+from benefit_router import Code, CodeList, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +62,27 @@ def build_policy(document: Document, names: Names, problems: list[Problem]) -> P
     return Policy(scope, needs, tuple(cases))
 
 
-def check_overlaps(policies: Iterable[Policy], files: Mapping[str, str]) -> list[Problem]:
+def check_overlaps(policies: Iterable[Policy]) -> list[Problem]:
     """Pairs of policies that would both speak about the same order with nothing to choose between them."""
-    by_code: dict[Code, list[Policy]] = {}
-    for policy in policies:
-        for code in policy.scope.codes.exact:
-            by_code.setdefault(code, []).append(policy)
-    found: dict[tuple[str, str], Problem] = {}
-    for code, speaking in by_code.items():
-        for position, first in enumerate(speaking):
-            for second in speaking[position + 1 :]:
-                if _same_ground(first.scope, second.scope):
-                    file = files[second.scope.slug]
-                    found[(first.scope.slug, second.scope.slug)] = Problem(
-                        file,
-                        None,
-                        "applies_to",
-                        f"'{second.scope.slug}' and '{first.scope.slug}' both speak about {' '.join(code)} "
-                        "for the same members and dates.",
-                        "Narrow one of them by lines, plans, track or dates.",
-                    )
-    return list(found.values())
+    problems = []
+    for one, two in combinations((policy.scope for policy in policies), 2):
+        if _same_ground(one, two) and (shared := _shared(one.codes, two.codes)) is not None:
+            message = (
+                f"'{two.slug}' and '{one.slug}' both speak about {' '.join(shared)} for the same members and dates."
+            )
+            remedy = "Narrow one of them by lines, plans, track or dates."
+            problems.append(Problem(f"policies/{two.slug}.yaml", None, "applies_to", message, remedy))
+    return problems
+
+
+def _shared(one: CodeList, two: CodeList) -> Code | None:
+    """The first code, or prefix, in both lists."""
+    found = {code for code in one.exact if code in two} | {code for code in two.exact if code in one}
+    for system, prefix in one.prefixes:
+        for other, beside in two.prefixes:
+            if system == other and (prefix.startswith(beside) or beside.startswith(prefix)):
+                found.add((system, f"{max(prefix, beside, key=len)}*"))
+    return min(found, default=None)
 
 
 def _same_ground(one: Scope, two: Scope) -> bool:

@@ -152,9 +152,7 @@ def build(files: Mapping[str, str]) -> Loaded:
         for path in files
         if path.startswith("policies/") and (document := _document(files, path, "policy", problems))
     ]
-    problems += check_overlaps(
-        policies, {policy.scope.slug: f"policies/{policy.scope.slug}.yaml" for policy in policies}
-    )
+    problems += check_overlaps(policies)
     guidance = [
         build_guidance(document, names, problems)
         for path in files
