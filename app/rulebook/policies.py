@@ -39,7 +39,7 @@ def build_policy(document: Document, names: Names, problems: list[Problem]) -> P
     data: dict[str, Any] = document.data
     scope = read_scope(document, data["policy"], names, problems)
     needs = read_needs(document, names, problems)
-    cases = []
+    cases: list[Case] = []
     for position, entry in enumerate(data["cases"]):
         path: Path = ("cases", position)
         condition = read_condition(document, (*path, "when"), entry.get("when"), needs, names, problems)
@@ -50,6 +50,9 @@ def build_policy(document: Document, names: Names, problems: list[Problem]) -> P
         if not last and "when" not in entry:
             message = "Only the last case may do without 'when'; those after it could never answer."
             problems.append(document.problem(path, message, "Add a 'when', or move the case to the end."))
+        if any(case.name == entry["case"] for case in cases):
+            message = f"There are two cases '{entry['case']}', so no answer could say which it came from."
+            problems.append(document.problem((*path, "case"), message, "Give each case its own name."))
         stated = entry.get("answers") or [entry["answer"]]
         key: Path = (*path, "answers") if "answers" in entry else (*path, "answer")
         answers = tuple(
