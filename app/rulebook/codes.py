@@ -77,12 +77,14 @@ def rows(
             continue
         if not header:
             header = cells
-            for name in required:
-                if name not in header:
-                    near = difflib.get_close_matches(name, header, n=1)
-                    hint = f"Is '{near[0]}' meant?" if near else f"Add a column '{name}'."
-                    problems.append(Problem(file, line, name, "The column is missing.", hint))
-            if problems and problems[-1].file == file:
+            wrong = [_missing_column(name, header, file, line) for name in required if name not in header]
+            wrong += [
+                Problem(file, line, name, "The column stands twice.", "Keep one of them.")
+                for name in sorted(set(header))
+                if header.count(name) > 1
+            ]
+            problems += wrong
+            if wrong:
                 return
             continue
         if len(cells) != len(header):
@@ -97,6 +99,12 @@ def rows(
         yield line, row
     if not header:
         problems.append(Problem(file, 1, None, "The file is empty.", f"Write the header line: {','.join(required)}."))
+
+
+def _missing_column(name: str, header: list[str], file: str, line: int) -> Problem:
+    near = difflib.get_close_matches(name, header, n=1)
+    hint = f"Is '{near[0]}' meant?" if near else f"Add a column '{name}'."
+    return Problem(file, line, name, "The column is missing.", hint)
 
 
 def read_list(name: str, text: str, file: str, problems: list[Problem]) -> CodeList:
