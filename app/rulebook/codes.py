@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.fhir import codings
+from app.rulebook.spelling import nearest
 from benefit_router import Code, CodeList, DrugCatalog, Problem, Product
 
 
@@ -164,11 +165,11 @@ def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crossw
         if code is not None and billed is not None:
             billing[code] = (*billing.get(code, ()), billed)
 
+    walks = Crosswalks(DrugCatalog(), billing, routes, dose_forms, routes_of_form)
     products = [
-        _product(row, line, routes_of_form, problems)
-        for line, row in _file(files, "drugs.csv", ("product", "name"), problems)
+        _product(row, line, walks, problems) for line, row in _file(files, "drugs.csv", ("product", "name"), problems)
     ]
-    return Crosswalks(DrugCatalog.of(products), billing, routes, dose_forms, routes_of_form)
+    return replace(walks, catalog=DrugCatalog.of(products))
 
 
 def _file(
@@ -182,9 +183,7 @@ def _words(cell: str) -> frozenset[str]:
     return frozenset(part.strip() for part in cell.split(";") if part.strip())
 
 
-def _product(
-    row: dict[str, str], line: int, routes_of_form: Mapping[str, frozenset[str]], problems: list[Problem]
-) -> Product:
+def _product(row: dict[str, str], line: int, walks: Crosswalks, problems: list[Problem]) -> Product:
     file = "crosswalks/drugs.csv"
     codes: dict[str, list[Code]] = {}
     columns = {
@@ -201,10 +200,13 @@ def _product(
             if code is not None:
                 codes.setdefault(column, []).append(code)
     form = row.get("dose_form") or None
-    if form is not None and form not in routes_of_form:
-        near = difflib.get_close_matches(form, routes_of_form, n=1)
-        hint = f"Did you mean '{near[0]}'?" if near else "Add it to crosswalks/dose_forms.csv."
+    if form is not None and form not in walks.routes_of_form:
+        hint = f"{nearest(form, walks.routes_of_form)} Or add it to crosswalks/dose_forms.csv."
         problems.append(Problem(file, line, "dose_form", f"'{form}' is not a dose form known here.", hint))
+    routes = _words(row.get("routes", ""))
+    for word in sorted(routes - walks.route_words):  # a rule for the right word would never see this product
+        hint = f"{nearest(word, walks.route_words)} Or add it to crosswalks/routes.csv."
+        problems.append(Problem(file, line, "routes", f"'{word}' is not a route known here.", hint))
     classes = _words(row.get("classes", ""))
     named = [code for found in codes.values() for code in found]
     if not named:
@@ -215,7 +217,7 @@ def _product(
         name=row["name"],
         identities=with_ndc_product(named) | {("class", tag) for tag in classes},
         dose_form=form,
-        routes=_words(row.get("routes", "")) or routes_of_form.get(form or "", frozenset()),
+        routes=routes or walks.routes_of_form.get(form or "", frozenset()),
         billing_codes=frozenset(codes.get("hcpcs", []) + codes.get("cpt", [])),
         classes=classes,
         ingredient=next(iter(codes.get("ingredient_rxnorm", ())), None),
