@@ -127,7 +127,14 @@ def load(rules: Path, questionnaires: Path) -> Loaded:
         return Loaded(
             None, (Problem(str(rules), None, None, "There is no such folder.", "Point --rules at a rules folder."),)
         )
-    return build(read_files(rules, questionnaires))
+    try:
+        files = read_files(rules, questionnaires)
+    except OSError as error:
+        remedy = "Let the service read it, and write files whole."
+        return Loaded(
+            None, (Problem(str(error.filename), None, None, f"It cannot be read: {error.strerror}.", remedy),)
+        )
+    return build(files)
 
 
 def build(files: Mapping[str, str]) -> Loaded:
