@@ -33,7 +33,7 @@ class RulebookKeeper:
             raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
         self._current = loaded.rulebook
         self._rejected: tuple[str, ...] = ()
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
         self._watching_in: int | None = None
 
     @property
@@ -56,6 +56,11 @@ class RulebookKeeper:
                 return False
             self._fingerprint = seen
             return self._take(load(self._rules, self._questionnaires))
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """This process's lock: the parent's may have been held at the fork, and would stay so for ever."""
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def _take(self, loaded: Loaded) -> bool:
         if loaded.rulebook is None:
