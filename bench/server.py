@@ -40,9 +40,9 @@ class Server:
                 if requests.get(f"{self.url}/readyz", timeout=5).status_code == 200:
                     break
             except requests.ConnectionError:
+                if self._process.poll() is not None:
+                    raise RuntimeError("the server did not start") from None
                 time.sleep(0.01)
-        else:
-            raise RuntimeError("the server did not start")
         self.start_seconds = time.perf_counter() - started
         return self
 
