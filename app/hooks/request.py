@@ -61,11 +61,11 @@ class _RawEntry(msgspec.Struct):
 
 
 class _RawBundle(msgspec.Struct):
-    entry: list[_RawEntry | None] = []
+    entry: list[_RawEntry] = []
 
 
 class _RawContext(msgspec.Struct):
-    draftOrders: _RawBundle | None = None  # noqa: N815  # the protocol's spelling
+    draftOrders: _RawBundle  # noqa: N815  # the protocol's spelling
 
 
 class _RawOrders(msgspec.Struct):
@@ -130,12 +130,17 @@ def _orders(body: bytes, context: dict[str, Any], types: frozenset[str], most: i
             element=f"{where}.entry",
             code="too-costly",
         )
-    raws = _orders_decoder.decode(body).context.draftOrders
+    try:
+        raws = _orders_decoder.decode(body).context.draftOrders.entry
+    except msgspec.ValidationError:  # an entry that is no object, or a member that stands twice
+        raise InvalidRequest(
+            "draftOrders.entry holds something that is no entry.", element=f"{where}.entry", code="structure"
+        ) from None
     found: list[DraftOrder] = []
     seen: set[str] = set()
-    for position, (entry, raw) in enumerate(zip(entries, raws.entry if raws else [], strict=True)):
+    for position, (entry, raw) in enumerate(zip(entries, raws, strict=True)):
         element = f"{where}.entry[{position}].resource"
-        resource = entry.get("resource") if isinstance(entry, dict) else None
+        resource = entry.get("resource")
         if not isinstance(resource, dict) or not references.is_type(resource.get("resourceType")):
             raise InvalidRequest("The entry holds no FHIR resource.", element=element, code="structure")
         if resource["resourceType"] not in types:
@@ -153,7 +158,7 @@ def _orders(body: bytes, context: dict[str, Any], types: frozenset[str], most: i
             )
         full_url = entry.get("fullUrl")
         full_url = full_url if isinstance(full_url, str) else None
-        found.append(DraftOrder(key, resource, raw.resource if raw else msgspec.Raw(), full_url, element))
+        found.append(DraftOrder(key, resource, raw.resource, full_url, element))
     return tuple(found)
 
 
