@@ -38,19 +38,23 @@ class Roster:
             text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise SettingsError(f"The roster {path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise SettingsError(f"The roster {path} is not UTF-8 text.") from None
         spans: dict[str, tuple[_Span, ...]] = {}
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        reader = csv.DictReader(lines)
-        missing = [
-            name for name in ("member_id", "birth_date", "line", "from") if name not in (reader.fieldnames or ())
+        rows = [
+            (number, line)
+            for number, line in enumerate(text.splitlines(), start=1)
+            if line.strip() and not line.lstrip().startswith("#")
         ]
+        header = [name.strip() for name in next(csv.reader([rows[0][1]]))] if rows else []
+        missing = [name for name in ("member_id", "birth_date", "line", "from") if name not in header]
         if missing:
             raise SettingsError(f"The roster {path} lacks the column '{missing[0]}'.")
-        for number, row in enumerate(reader, start=1):
+        for number, line in rows[1:]:
             try:
-                span = _span({key: (value or "").strip() for key, value in row.items() if key})
+                span = _span(_cells(line, header))
             except ValueError as error:
-                raise SettingsError(f"The roster {path} is wrong in its member {number}: {error}.") from None
+                raise SettingsError(f"The roster {path} is wrong in line {number}: {error}.") from None
             spans[span.member.member_id] = (*spans.get(span.member.member_id, ()), span)
         return cls(spans)
 
@@ -92,6 +96,16 @@ def _same_birth(on_file: str, stated: object) -> bool:
     return known is None or first is None or last is None or first <= known <= last
 
 
+def _cells(line: str, header: list[str]) -> dict[str, str]:
+    try:
+        cells = [cell.strip() for cell in next(csv.reader([line], strict=True))]
+    except csv.Error:
+        raise ValueError("its quotation marks do not match") from None
+    if len(cells) != len(header):
+        raise ValueError(f"it has {len(cells)} cells, the header {len(header)}")
+    return dict(zip(header, cells, strict=True))
+
+
 def _span(row: dict[str, str]) -> _Span:
     if not row["member_id"]:
         raise ValueError("it has no member_id")
@@ -103,7 +117,8 @@ def _span(row: dict[str, str]) -> _Span:
                 raise ValueError(f"flag '{part}' is not written name=yes or name=no")
             flags[name] = value == "yes"
     for column in ("birth_date", "from", "to"):
-        if row.get(column) and dates.first_day(row[column]) is None:
+        day = dates.parse(row.get(column))
+        if row.get(column) and (day is None or day.first != day.last):
             raise ValueError(f"{column} is not a date written year-month-day")
     member = Member(
         member_id=row["member_id"],
