@@ -61,6 +61,9 @@ class Roster:
     def find(self, coverage: dict[str, Any], patient: dict[str, Any] | None, on: date) -> MemberMatch:
         """Match by any member id the Coverage carries; a different birth date is a different person."""
         ids = [member_id for member_id in member_ids(coverage) if member_id in self._spans]
+        subscriber, dependent = coverage.get("subscriberId"), coverage.get("dependent")
+        if dependent and f"{subscriber}{dependent}" in ids:  # one with a number of their own is not the subscriber
+            ids = [member_id for member_id in ids if member_id != subscriber]
         if not ids:
             return MemberMatch("not-found", words="No member of this plan has the identifier on the coverage.")
         if len({id(self._spans[member_id]) for member_id in ids}) > 1:
