@@ -126,7 +126,7 @@ class Analysis:
     def path(self, node: syntax.Path, this: Types, defined: set[str]) -> Types:
         self._note_path(node)
         if node.source is None:
-            if node.name[0].isupper() and self.typed and (kind := model.find(node.name)):
+            if node.name[:1].isupper() and self.typed and (kind := model.find(node.name)):
                 return (kind,)
             types = this
         else:

@@ -9,7 +9,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from app.fhirpath.element import Element, Items, plain, quantity
-from app.fhirpath.errors import FhirPathError
+from app.fhirpath.errors import FhirPathError, GapError
+from app.fhirpath.gaps import holds_gap
 from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal
@@ -91,6 +92,8 @@ def equal_items(left: Any, right: Any) -> bool | None:
                 return bool(a.value is b.value and a.sibling == b.sibling)
             if a.value == b.value:
                 return True
+            if holds_gap(a.value) or holds_gap(b.value):
+                raise GapError("a part of what is compared")
             return _equal_quantities(a, b) if a.type.is_quantity and b.type.is_quantity else False
         if kind is Quantity:
             return _equal_quantities(a, b)
@@ -101,7 +104,7 @@ def equal_items(left: Any, right: Any) -> bool | None:
             return False
         order = a.compare(b)
         return None if order is None else order == 0
-    if kind is Quantity or other is Quantity:
+    if kind is Quantity or other is Quantity or kind is Element or other is Element:
         return _equal_quantities(a, b)
     return False
 
@@ -109,9 +112,14 @@ def equal_items(left: Any, right: Any) -> bool | None:
 def _equal_quantities(left: Any, right: Any) -> bool | None:
     a, b = _as_quantity(left), _as_quantity(right)
     if a is None or b is None:
-        return False
+        # A FHIR Quantity that is no System Quantity has a comparator or lacks its value: nothing is known.
+        return None if _is_fhir_quantity(left) or _is_fhir_quantity(right) else False
     pair = common(a, b)
     return None if pair is None else pair[0] == pair[1]
+
+
+def _is_fhir_quantity(value: Any) -> bool:
+    return type(value) is Element and value.type.is_quantity
 
 
 def _as_quantity(value: Any) -> Quantity | None:
@@ -221,7 +229,7 @@ def compare(left: Items, right: Items, operator: str) -> int | None:
     if first is not None and second is not None:
         pair = common(first, second)
         return None if pair is None else (pair[0] > pair[1]) - (pair[0] < pair[1])
-    if any(type(side) is Element and side.type.is_quantity for side in (a, b)):
+    if _is_fhir_quantity(a) or _is_fhir_quantity(b):
         return None  # a Quantity with a comparator or without a value has no place in the order
     raise FhirPathError(f"{kind_of(a)} {operator} {kind_of(b)} cannot be compared")
 

@@ -143,6 +143,10 @@ def _add(out: Items, raw: Any, kind: Type, sibling: Any, home: Any) -> None:
         raise GapError(raw.reason)
     elif kind is not UNTYPED:
         out.append(Element(raw, kind, sibling, home))
+    elif isinstance(raw, tuple):
+        _add(out, list(raw), kind, sibling, home)
+    elif type(raw) is not dict and isinstance(raw, Mapping):
+        _add(out, dict(raw), kind, sibling, home)
     elif type(raw) is dict:
         kind = _type_of(raw, UNTYPED)
         out.append(Element(raw, kind, None, raw if kind is not UNTYPED else home))

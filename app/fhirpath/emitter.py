@@ -193,9 +193,9 @@ class Emitter:
 
     def is_type_root(self, node: syntax.Node | None) -> bool:
         """Whether a path starts with the name of the context's type: `Patient.name`."""
-        if not isinstance(node, syntax.Path) or node.source is not None or not self.analysis.typed:
+        if not isinstance(node, syntax.Path) or node.source is not None:
             return False
-        return node.name[0].isupper() and model.find(node.name) is not None
+        return node.name[:1].isupper() and model.find(node.name) is not None
 
     def type_root(self, node: syntax.Node | None) -> Body:
         name = node.name if isinstance(node, syntax.Path) else ""
@@ -225,21 +225,22 @@ class Emitter:
         operator = node.operator
         if operator in _LOGIC:
             return _LOGIC[operator](left, right)
-        if operator == "=" and isinstance(node.right, syntax.Literal) and node.right.value:
-            wanted = node.right.value[0]
-            if type(wanted) is str:
-                return _equals_text(left, wanted)
-        if operator == "|" and not self.tracing:
-            constant = _constants(node)
-            if constant is not None:
-                once = distinct(Scope.unlimited(), constant)
-                return lambda scope, this: once
-        if operator == "in" and not self.tracing:
-            wanted_items = _constants(node.right)
-            if wanted_items is not None:
-                return _in_constants(left, wanted_items)
+        if not self.tracing and (short := self.shortened(node, left)) is not None:
+            return short
         apply = BINARY[operator]
         return lambda scope, this: apply(scope, left(scope, this), right(scope, this))
+
+    def shortened(self, node: syntax.Binary, left: Body) -> Body | None:
+        """A shorter way for what rules do most: compare with a literal, look up in a union of literals."""
+        constants = _constants(node if node.operator == "|" else node.right)
+        if constants is None:
+            return None
+        if node.operator == "|":
+            once = distinct(Scope.unlimited(), constants)
+            return lambda scope, this: once
+        if node.operator == "=" and len(constants) == 1 and type(constants[0]) is str:
+            return _equals_text(left, constants[0])
+        return _in_constants(left, constants) if node.operator == "in" else None
 
     def call(self, node: syntax.Call) -> Body:
         function = FUNCTIONS[node.name]

@@ -32,8 +32,8 @@ def compile(  # noqa: A001 - the calling form is re.compile's
     """Parse and check `text`; FhirPathSyntaxError when it is not sound.
 
     `variables` are the %names allowed besides the standard ones, None allows any. `root` is the FHIR type of the
-    context, `types` those of variables; where types are known, unknown element names are errors too. `model=None`
-    switches the R4 type table off: paths then follow the JSON alone.
+    context, `types` those of variables; where types are known, unknown element names are errors too, unless `model`
+    is None.
     """
     return Expression(text, variables, root=root, types=types or {}, typed=model is not None)
 

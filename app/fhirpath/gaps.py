@@ -37,3 +37,12 @@ class Judgement(msgspec.Struct, frozen=True):
 
     value: bool | None
     because: tuple[Missing, ...] = ()
+
+
+def holds_gap(value: Any) -> bool:
+    """Whether a gap stands anywhere inside plain data."""
+    if isinstance(value, dict):
+        return any(holds_gap(entry) for entry in value.values())
+    if isinstance(value, list):
+        return any(holds_gap(entry) for entry in value)
+    return isinstance(value, Unobtainable | Incomplete)

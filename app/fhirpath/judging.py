@@ -18,7 +18,7 @@ from app.fhirpath.emitter import BINARY, Body, Emitter, context, restoring
 from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
-from app.fhirpath.gaps import Incomplete, Missing, Unobtainable
+from app.fhirpath.gaps import Incomplete, Missing, Unobtainable, holds_gap
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
 from app.fhirpath.scope import Scope
 from app.fhirpath.threevalued import LOGIC, WHOLE
@@ -251,15 +251,7 @@ def lifted(value: Any, label: str, kind: model.Type | None) -> Items:
 
 def has_gap(items: Items) -> bool:
     """Whether a gap stands anywhere inside complex items."""
-    return any(type(item) is Element and type(item.value) is dict and _gap_in(item.value) for item in items)
-
-
-def _gap_in(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_gap_in(entry) for entry in value.values())
-    if isinstance(value, list):
-        return any(_gap_in(entry) for entry in value)
-    return isinstance(value, Unobtainable | Incomplete)
+    return any(type(item) is Element and type(item.value) is dict and holds_gap(item.value) for item in items)
 
 
 def _membership(label: str, left: Body, right: Body) -> Body:

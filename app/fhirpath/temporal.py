@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import Any, ClassVar, Self
 
 from app.fhirpath.errors import FhirPathError
@@ -259,9 +259,8 @@ def add(value: Temporal, amount: Decimal, unit: str) -> Temporal | None:
             shift = (shift / whole).to_integral_value(ROUND_DOWN) * whole
         start = dt.datetime(*filled(parts, last=False)[:5])  # noqa: DTZ001 - the offset is put back below
         seconds = (parts[5] if precision == SECOND else Decimal(0)) + shift
-        minutes, rest = divmod(seconds, 60)
-        if rest < 0:
-            minutes, rest = minutes - 1, rest + 60
+        minutes = (seconds / 60).to_integral_value(ROUND_FLOOR)
+        rest = seconds - minutes * 60
         moment = start + dt.timedelta(minutes=int(minutes))
         moved_parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, rest)[:precision]
         return DateTime.of(moved_parts, value.offset)
@@ -294,8 +293,8 @@ def _add_to_time(value: Time, amount: Decimal, unit: str) -> Time:
     hour, minute, second = (*value.parts, 0, Decimal(0))[:3] if len(value.parts) < 3 else value.parts
     shift = amount * _SECONDS[unit]
     shift = shift if scale == 1 else (shift / scale).to_integral_value(ROUND_DOWN) * scale
-    total = (Decimal(hour * 3600 + minute * 60) + second + shift) % 86400
-    total = total + 86400 if total < 0 else total
+    total = Decimal(hour * 3600 + minute * 60) + second + shift
+    total -= (total / 86400).to_integral_value(ROUND_FLOOR) * 86400
     hours, rest = divmod(total, 3600)
     minutes, seconds = divmod(rest, 60)
     return Time.of((int(hours), int(minutes), seconds)[: len(value.parts)])

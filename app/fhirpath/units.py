@@ -132,6 +132,8 @@ def _next_component(text: str) -> tuple[str, str, str]:
 
 
 def _component(text: str) -> Unit | None:
+    if not text:
+        return None
     text = re.sub(r"\{[^{}]*\}", "", text) or "1"
     if text.startswith("("):
         return parse(text[1:-1]) if text.endswith(")") else None
