@@ -11,6 +11,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.fhir import dates
+from app.fhir.codings import codings_of
 from app.members.member import Member, MemberMatch
 
 COLUMNS = ("member_id", "birth_date", "line", "plan", "group", "state", "from", "to", "flags", "pharmacy")
@@ -66,7 +67,7 @@ class Roster:
             ids = [member_id for member_id in ids if member_id != subscriber]
         if not ids:
             return MemberMatch("not-found", words="No member of this plan has the identifier on the coverage.")
-        if len({id(self._spans[member_id]) for member_id in ids}) > 1:
+        if len(ids) > 1:
             return MemberMatch("unclear", words="The coverage carries the identifiers of several members.")
         spans = self._spans[ids[0]]
         stated = (patient or {}).get("birthDate")
@@ -84,8 +85,7 @@ def member_ids(coverage: Mapping[str, Any]) -> list[str]:
     identifiers = coverage.get("identifier")
     for identifier in identifiers if isinstance(identifiers, list) else []:
         if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
-            kinds = identifier.get("type", {}).get("coding", []) if isinstance(identifier.get("type"), dict) else []
-            is_member = any(isinstance(kind, dict) and kind.get("code") in ("MB", "MI") for kind in kinds)
+            is_member = any(kind.code in ("MB", "MI") for kind in codings_of(identifier.get("type")))
             found.insert(0, identifier["value"]) if is_member else found.append(identifier["value"])
     subscriber, dependent = coverage.get("subscriberId"), coverage.get("dependent")
     if isinstance(subscriber, str):
