@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ log = structlog.get_logger("signpost.crd")
 
 # Left for deciding, writing and sending once the EHR has been read.
 _AFTER_EHR_SECONDS = 0.5
+_TOKEN = re.compile(rb'("access_token"\s*:\s*")(?:[^"\\]|\\.)*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ class CrdService:
     def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
         request, rulebook, chart = progress.request, progress.rulebook, progress.chart
         too_large = len(data) > self._settings.max_body_bytes
+        kept = data if too_large else without_token(data, request.access_token if request else None)
         fetched = list(chart.from_query()) if chart is not None else []
         elapsed = (time.monotonic() - progress.started) * 1000
         call = Call(
@@ -237,9 +240,9 @@ class CrdService:
             fhir_server=request.fhir_server[:200] if request and request.fhir_server else None,
             protocol_version=(request.requested_version or self._settings.default_crd_version)[:8] if request else None,
             status=answered.status,
-            request=None if too_large else data,
-            request_size=len(data),
-            request_sha256=hashlib.sha256(data).hexdigest(),
+            request=None if too_large else kept,
+            request_size=len(kept),
+            request_sha256=hashlib.sha256(kept).hexdigest(),
             response=answered.body,
             token_use="used" if fetched else "not-used",  # noqa: S106  # a word of CRD's metric model, not a secret
             rulebook_hash=rulebook.hash if rulebook else None,
@@ -278,6 +281,13 @@ class CrdService:
         record = RulebookRecord(hash=rulebook.hash, label=rulebook.label, files=files, loaded_at=self._clock())
         self._ledger.record_rulebook(record)
         self._stored_rulebooks.add(rulebook.hash)
+
+
+def without_token(data: bytes, token: str | None) -> bytes:
+    """The request as it may be kept: the access token is for the call only (CRD sec-9). Works on broken JSON too."""
+    if b"access_token" in data:
+        data = _TOKEN.sub(rb"\1removed", data)
+    return data.replace(token.encode(), b"removed") if token else data
 
 
 def _reference_to(coverage: Resource) -> dict[str, str]:
