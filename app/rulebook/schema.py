@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
+from operator import getitem
 from typing import Any
 
 import jsonschema_rs
@@ -41,11 +42,12 @@ def _read(kind: str) -> bytes:
 @cache
 def _compiled(kind: str) -> tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]:
     whole = schema(kind)
-    return whole, jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    return whole, jsonschema_rs.Draft202012Validator(whole, mask="The value", validate_formats=True)
 
 
 def _problems(document: Document, error: Any, whole: dict[str, Any]) -> Iterator[Problem]:
-    path, kind, value = list(error.instance_path), error.kind, error.instance
+    path, kind = list(error.instance_path), error.kind
+    value = reduce(getitem, path, document.data)  # not error.instance: there 2.10 has become 2.1
     enclosing = [whole]  # the schema objects around the keyword that failed, outermost first
     for step in error.schema_path[:-1]:
         enclosing.append(enclosing[-1][step])
@@ -74,4 +76,4 @@ def _problems(document: Document, error: Any, whole: dict[str, Any]) -> Iterator
             shown = str(value).lower() if isinstance(value, bool) else value
             yield document.problem(path, f"{shown} is not a text here.", f'Put it in quotes: "{shown}".')
         case _:
-            yield document.problem(path, f"{error.message[:160]}.", described[-1])
+            yield document.problem(path, f"{error.message}.", described[-1])
