@@ -71,15 +71,10 @@ class Payer:
     valid_days: int
 
     def line_of_type(self, code: str) -> str | None:
-        """The line of business a Coverage.type code stands for; the longest matching entry wins."""
-        best: tuple[int, str] | None = None
-        for pattern, line in self.coverage_types:
-            exact = pattern == code
-            if exact or (pattern.endswith("*") and code.startswith(pattern[:-1])):
-                length = len(pattern) + exact
-                if best is None or length > best[0]:
-                    best = (length, line)
-        return best[1] if best else None
+        """The line of business a Coverage.type code stands for: its own entry, else that of its longest prefix."""
+        lines = dict(self.coverage_types)
+        starred = (f"{code[:length]}*" for length in range(len(code), -1, -1))
+        return next((lines[pattern] for pattern in (code, *starred) if pattern in lines), None)
 
 
 def build_payer(document: Document, problems: list[Problem]) -> Payer:
