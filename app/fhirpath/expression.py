@@ -130,19 +130,15 @@ class Expression:
         scope.recorder = recorder = Recorder(self.text)
         error: str | None = None
         items: Items = []
+        judgement: Judgement | None = None
         try:
             body = self._judging_tracing if judging else self._tracing
             items = self._run(body, scope, self._enter(scope, resource, _lifted if judging else lift))
+            judgement = self._judgement(items) if judging else None
         except FhirPathError as failure:
             error = str(failure)
-        judgement = self._judgement(items) if judging and error is None else None
-        return Trace(
-            expression=self.text,
-            value=[output(item) for item in items],
-            judgement=judgement,
-            error=error,
-            steps=recorder.root.steps,
-        )
+        value = [output(item) for item in items]
+        return Trace(expression=self.text, value=value, judgement=judgement, error=error, steps=recorder.root.steps)
 
     @cached_property
     def _judging(self) -> Body:

@@ -20,7 +20,11 @@ _PROFILES = "http://hl7.org/fhir/StructureDefinition/"
 def extension(scope: Scope, items: Items, url: Items) -> Items:
     """The extensions with this URL; works on primitives too."""
     wanted = text(url, "the URL of extension()")
-    return [found for found in step(items, "extension") if found.value.get("url") == wanted]
+    return [found for found in step(items, "extension") if _url(found) == wanted]
+
+
+def _url(extension_: Element) -> Any:
+    return extension_.value.get("url") if type(extension_.value) is dict else None
 
 
 @function("hasValue()", _SECTION)
@@ -69,7 +73,8 @@ def resolved(scope: Scope, item: Any) -> Element | Unobtainable | None:
         resource = scope.resolve(reference)
     if resource is None or isinstance(resource, Unobtainable):
         return resource
-    kind = model.find(resource.get("resourceType", ""))
+    name = resource.get("resourceType") if isinstance(resource, dict) else None
+    kind = model.find(name) if isinstance(name, str) else None
     if kind is None:
         raise FhirPathError("resolve() was handed something that is no FHIR R4 resource")
     return Element(resource, kind, None, home if reference.startswith("#") else resource)
@@ -80,14 +85,18 @@ def _contained(home: Any, reference: str) -> Any:
         return None
     if reference == "#":
         return home
-    return next((entry for entry in home.get("contained") or () if entry.get("id") == reference[1:]), None)
+    return next((entry for entry in _dicts(home.get("contained")) if entry.get("id") == reference[1:]), None)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if type(entry) is dict] if type(value) is list else []
 
 
 def _bundled(scope: Scope, reference: str) -> Any:
     root = scope.root
     if not root or type(root[0]) is not Element or root[0].type.name != "Bundle":
         return None
-    for entry in root[0].value.get("entry") or ():
+    for entry in _dicts(root[0].value.get("entry")):
         resource = entry.get("resource")
         if type(resource) is not dict:
             continue
@@ -141,6 +150,6 @@ def check_modifiers(scope: Scope, items: Items, *modifiers: Items) -> Items:
     """The input; an error when an element has a modifier extension that is not listed."""
     known = {text(modifier, "an argument of checkModifiers()") for modifier in modifiers}
     for found in step(items, "modifierExtension"):
-        if found.value.get("url") not in known:
+        if _url(found) not in known:
             raise FhirPathError("checkModifiers() met a modifier extension that is not listed")
     return items
