@@ -45,6 +45,8 @@ _KEEPS_TYPE = frozenset(
     ]
 )
 
+_COMPARING = frozenset({"=", "!=", "~", "!~", "<", "<=", ">", ">="})
+
 Types = tuple[Type, ...]  # what an item may be; empty when nothing is known
 
 
@@ -99,10 +101,18 @@ class Analysis:
             case syntax.Binary():
                 left = self.visit(node.left, this, set(defined))
                 right = self.visit(node.right, this, set(defined))
+                self._check_comparison(node, left, right)
                 return tuple(dict.fromkeys(left + right)) if node.operator == "|" and left and right else ()
         for child in syntax.children(node):
             self.visit(child, this, set(defined))
         return ()
+
+    def _check_comparison(self, node: syntax.Binary, left: Types, right: Types) -> None:
+        """A date and a string are never equal, and the mistake would stay unnoticed."""
+        for types, other in ((left, node.right), (right, node.left)):
+            is_text = isinstance(other, syntax.Literal) and bool(other.value) and type(other.value[0]) is str
+            if node.operator in _COMPARING and is_text and types and all(kind.temporal for kind in types):
+                self.fail(f"A {types[0].name} is compared with a string", other.start, "a literal such as @2026-01-31")
 
     def variable(self, node: syntax.Variable, defined: set[str]) -> Types:
         name = node.name
@@ -151,8 +161,7 @@ class Analysis:
             kind = types[0]
             message = f"{kind.name} has no element {node.name!r}"
             if node.name in kind.choice_keys:
-                base = next(c.name for c in kind.children.values() if node.name in (c.choices or ()))
-                expected: str | None = f"{base!r}, with ofType() where the type matters"
+                expected: str | None = f"{kind.choice_keys[node.name]!r}, with ofType() where the type matters"
             else:
                 expected = _one_of(node.name, sorted(names), "")
         else:

@@ -18,7 +18,7 @@ from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.gaps import Incomplete, Unobtainable
 from app.fhirpath.model import UNTYPED, Child, Type
 from app.fhirpath.quantity import CALENDAR_UNITS, Quantity
-from app.fhirpath.temporal import Date, DateTime, Temporal, Time
+from app.fhirpath.temporal import Date, DateTime, Temporal
 
 Items = list[Any]
 UCUM = "http://unitsofmeasure.org"
@@ -129,6 +129,8 @@ def step(items: Items, name: str) -> Items:
 
 def _add(out: Items, raw: Any, kind: Type, sibling: Any, home: Any) -> None:
     """Any JSON under a key: a scalar, a list, a gap, or only a sibling."""
+    if type(raw) is tuple:
+        raw = list(raw)
     if type(raw) is list or type(sibling) is list:
         raws = raw if type(raw) is list else []
         siblings = sibling if type(sibling) is list else []
@@ -143,8 +145,6 @@ def _add(out: Items, raw: Any, kind: Type, sibling: Any, home: Any) -> None:
         raise GapError(raw.reason)
     elif kind is not UNTYPED:
         out.append(Element(raw, kind, sibling, home))
-    elif isinstance(raw, tuple):
-        _add(out, list(raw), kind, sibling, home)
     elif type(raw) is not dict and isinstance(raw, Mapping):
         _add(out, dict(raw), kind, sibling, home)
     elif type(raw) is dict:
@@ -211,9 +211,7 @@ def all_children(item: Any) -> Items:
 
 def _element_names(item: Element) -> Iterator[str]:
     names: dict[str, None] = {}
-    choices = {
-        key: child.name for child in item.type.children.values() for key in child.choices or () if item.type.choice_keys
-    }
+    choices = item.type.choice_keys
     for key in item.value:
         bare = key[1:] if key.startswith("_") else key
         if bare != "resourceType":
@@ -274,18 +272,3 @@ def output(item: Any) -> Any:
         return item
     value = plain(item)
     return value.value if type(value) is Element else value
-
-
-__all__ = [
-    "Date",
-    "DateTime",
-    "Element",
-    "Items",
-    "Time",
-    "all_children",
-    "lift",
-    "output",
-    "plain",
-    "quantity",
-    "step",
-]

@@ -7,79 +7,16 @@ from typing import Any
 
 from app.fhirpath import model, syntax
 from app.fhirpath.analysis import CONTEXT_VARIABLES, PREFIXES, STANDARD_VARIABLES, Analysis
-from app.fhirpath.arithmetic import OPERATORS, negate, posit
-from app.fhirpath.collection import (
-    FALSE,
-    TRUE,
-    Seen,
-    compare,
-    distinct,
-    equal,
-    equivalent,
-    single,
-    truth,
-    verdict,
-)
+from app.fhirpath.arithmetic import negate, posit
+from app.fhirpath.collection import FALSE, TRUE, distinct, equal, verdict
 from app.fhirpath.element import Element, Items, lift, step
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
-from app.fhirpath.scope import Scope
+from app.fhirpath.operators import BINARY, LOGIC, member
+from app.fhirpath.scope import Body, Scope
 
-Body = Callable[[Scope, Items], Items]
-Operation = Callable[[Scope, Items, Items], Items]
 _METERED = 64
-
-
-def equals(scope: Scope, left: Items, right: Items) -> Items:
-    """`=`."""
-    return verdict(equal(left, right))
-
-
-def differs(scope: Scope, left: Items, right: Items) -> Items:
-    """`!=`."""
-    same = equal(left, right)
-    return [] if same is None else [not same]
-
-
-def member(scope: Scope, left: Items, right: Items) -> Items:
-    """`in`: empty on the left gives empty."""
-    if not left:
-        return []
-    single(left, "the item looked for")
-    scope.hold(len(right))
-    return [left[0] in Seen(scope, right)]
-
-
-def union(scope: Scope, left: Items, right: Items) -> Items:
-    """`|`."""
-    scope.hold(len(left) + len(right))
-    return distinct(scope, left + right)
-
-
-def _ordering(operator: str, accepts: Callable[[int], bool]) -> Operation:
-    def apply(scope: Scope, left: Items, right: Items) -> Items:
-        order = compare(left, right, operator)
-        return [] if order is None else [accepts(order)]
-
-    return apply
-
-
-# How each operator works on two collections; the logical ones decide from one side where they can.
-BINARY: dict[str, Operation] = {
-    **OPERATORS,
-    "=": equals,
-    "!=": differs,
-    "~": lambda scope, left, right: [equivalent(scope, left, right)],
-    "!~": lambda scope, left, right: [not equivalent(scope, left, right)],
-    "<": _ordering("<", lambda order: order < 0),
-    "<=": _ordering("<=", lambda order: order <= 0),
-    ">": _ordering(">", lambda order: order > 0),
-    ">=": _ordering(">=", lambda order: order >= 0),
-    "|": union,
-    "in": member,
-    "contains": lambda scope, left, right: member(scope, right, left),
-}
 
 
 class Emitter:
@@ -223,8 +160,8 @@ class Emitter:
     def binary(self, node: syntax.Binary) -> Body:
         left, right = self.emit(node.left), self.emit(node.right)
         operator = node.operator
-        if operator in _LOGIC:
-            return _LOGIC[operator](left, right)
+        if operator in LOGIC:
+            return LOGIC[operator](left, right)
         if not self.tracing and (short := self.shortened(node, left)) is not None:
             return short
         apply = BINARY[operator]
@@ -342,54 +279,3 @@ def _in_constants(left: Body, constants: Items) -> Body:
         return member(scope, items, constants)
 
     return run
-
-
-def _and(left: Body, right: Body) -> Body:
-    def run(scope: Scope, this: Items) -> Items:
-        first = truth(left(scope, this), "the left side of and")
-        if first is False:
-            return FALSE
-        second = truth(right(scope, this), "the right side of and")
-        if second is False:
-            return FALSE
-        return TRUE if first and second else []
-
-    return run
-
-
-def _or(left: Body, right: Body) -> Body:
-    def run(scope: Scope, this: Items) -> Items:
-        first = truth(left(scope, this), "the left side of or")
-        if first:
-            return TRUE
-        second = truth(right(scope, this), "the right side of or")
-        if second:
-            return TRUE
-        return [] if first is None or second is None else FALSE
-
-    return run
-
-
-def _xor(left: Body, right: Body) -> Body:
-    def run(scope: Scope, this: Items) -> Items:
-        first = truth(left(scope, this), "the left side of xor")
-        second = truth(right(scope, this), "the right side of xor")
-        return [] if first is None or second is None else [first != second]
-
-    return run
-
-
-def _implies(left: Body, right: Body) -> Body:
-    def run(scope: Scope, this: Items) -> Items:
-        first = truth(left(scope, this), "the left side of implies")
-        if first is False:
-            return TRUE
-        second = truth(right(scope, this), "the right side of implies")
-        if second:
-            return TRUE
-        return [] if first is None or second is None else FALSE
-
-    return run
-
-
-_LOGIC: dict[str, Callable[[Body, Body], Body]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}

@@ -10,14 +10,14 @@ from typing import Any, Literal
 from app.fhirpath import model
 from app.fhirpath.analysis import Analysis
 from app.fhirpath.element import Element, Items, lift, output
-from app.fhirpath.emitter import Body, Emitter
+from app.fhirpath.emitter import Emitter
 from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError
 from app.fhirpath.gaps import Judgement, Missing
 from app.fhirpath.judging import JudgingEmitter, lifted
 from app.fhirpath.model import Type
 from app.fhirpath.parser import Parser
 from app.fhirpath.partial import because, is_open
-from app.fhirpath.scope import DEFAULT_LIMITS, Limits, MemberOf, Resolve, Scope
+from app.fhirpath.scope import DEFAULT_LIMITS, Body, Limits, MemberOf, Resolve, Scope
 from app.fhirpath.trace import Recorder, Trace
 
 

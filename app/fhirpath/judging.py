@@ -14,13 +14,14 @@ from app.fhirpath import model, syntax
 from app.fhirpath.analysis import Analysis
 from app.fhirpath.collection import truth
 from app.fhirpath.element import Element, Items, lift, step
-from app.fhirpath.emitter import BINARY, Body, Emitter, context, restoring
+from app.fhirpath.emitter import Emitter, context, restoring
 from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
 from app.fhirpath.gaps import Incomplete, Missing, Unobtainable, holds_gap
+from app.fhirpath.operators import BINARY
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 from app.fhirpath.threevalued import LOGIC, WHOLE
 
 _COMPARING = frozenset({"=", "!=", "~", "!~"})

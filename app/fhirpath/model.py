@@ -63,9 +63,9 @@ class Type:
         return found
 
     @cached_property
-    def choice_keys(self) -> frozenset[str]:
-        """The JSON keys of choice elements: not element names of FHIRPath."""
-        return frozenset(key for child in self.children.values() for key in child.choices or ())
+    def choice_keys(self) -> dict[str, str]:
+        """The JSON keys of choice elements, which FHIRPath does not know by these names, and their element names."""
+        return {key: child.name for child in self.children.values() for key in child.choices or ()}
 
     def _child(self, name: str, spec: str) -> Child:
         if name.endswith("[x]"):

@@ -91,3 +91,7 @@ class Scope:
         if characters > self.limits.text:
             raise LimitError(f"a string of more than {self.limits.text} characters")
         self.spend(characters // _CHARACTERS_A_STEP)
+
+
+# A compiled expression: the scope and $this in, a collection out.
+Body = Callable[[Scope, list[Any]], list[Any]]

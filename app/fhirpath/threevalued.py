@@ -10,14 +10,13 @@ from typing import Any
 
 from app.fhirpath.collection import Seen, equal, text, truth
 from app.fhirpath.element import Element, Items
-from app.fhirpath.emitter import Body
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS
 from app.fhirpath.functions.existence import booleans
 from app.fhirpath.functions.fhir import asked, resolved
 from app.fhirpath.gaps import Incomplete, Missing, Unobtainable
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 
 
 def truth3(items: Items, what: str) -> bool | None:
@@ -92,9 +91,14 @@ def _criteria(scope: Scope, items: Items, criteria: Body) -> Iterator[tuple[Any,
     """Each item with the verdict on it: True, False (also for empty), or None for unknown."""
     scope.hold(len(items))
     for position, item in enumerate(items):
-        scope.index = [position]
+        scope.index = _index(items, position)
         result = criteria(scope, [item])
         yield item, None if is_open(result) else bool(truth(result)), result
+
+
+def _index(items: Items, position: int) -> Items:
+    """$index: where items may be missing, nobody knows the place of those that are there."""
+    return Partial([], open_because(items), open=True) if is_open(items) else [position]
 
 
 def _empty(scope: Scope, label: str, items: Items) -> Items:
@@ -160,7 +164,7 @@ def _select(scope: Scope, label: str, items: Items, projection: Body) -> Items:
     out: Items = []
     parts: list[Items] = [items]
     for position, item in enumerate(items):
-        scope.index = [position]
+        scope.index = _index(items, position)
         found = projection(scope, [item])
         out += found
         if type(found) is Partial:

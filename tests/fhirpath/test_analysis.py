@@ -51,6 +51,8 @@ UNSOUND: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("Questionnaire.item.item.item.linkID", {}, 30, "'linkID'", "linkId"),
     ("Patient.name[0].gvn", {}, 17, "'gvn'", "given"),
     ("Encounter.name.given", {"root": "Patient"}, 11, "Encounter has no element 'name'", None),
+    ("Patient.birthDate = '1961-03-09'", {}, 21, "date is compared with a string", "@2026-01-31"),
+    ("'1961' < Patient.birthDate", {}, 1, "date is compared with a string", None),
     ("(Patient.name | Patient.address).cty", {}, 34, "'cty'", "city"),
 ]
 

@@ -82,6 +82,7 @@ criteria_on_text = st.one_of(
     st.builds("$this.{}({})".format, st.sampled_from(["startsWith", "endsWith", "contains"]), literals),
     st.builds("length() {} {}".format, st.sampled_from(["<", "<=", ">", ">=", "="]), numbers),
     st.builds("$this in ({} | {})".format, literals, literals),
+    st.builds("$index {} {}".format, st.sampled_from(["<", "="]), numbers),
 )
 texts = st.recursive(texts_of_patient, narrowed, max_leaves=4)
 criteria_on_name = st.one_of(

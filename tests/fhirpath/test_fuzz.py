@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import Any
 
@@ -14,25 +15,12 @@ from app.fhirpath.functions import FUNCTIONS
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
-atoms = st.sampled_from(
-    "1 0 -1 2.5 'a' '' '1' '2026-01' 'mg' true false {} @2026 @2026-02-28 @2026-01-01T10:00Z @T10 4 days 1 year 5 'mg' 3 'Cel' "
-    "$this $index $total %context %resource %x %gap name Patient birthDate value given family use item answer".split(
-        " "
-    )
-    + [
-        "4 days",
-        "1 year",
-        "5 'mg'",
-        "3 'Cel'",
-        "1 'wk'",
-        "%gap.a",
-        "%some",
-        "Patient.name",
-        "name.given",
-        "Observation.value",
-    ]
-)
-operators = st.sampled_from("+ - * / div mod & | = != ~ !~ < <= > >= in contains and or xor implies".split(" "))
+ATOMS = """1 0 -1 2.5 'a' '' '1' '2026-01' true false {} @2026 @2026-02-28 @2026-01-01T10:00Z @T10 $this $index
+$total %context %resource %x %gap %gap.a %some name Patient birthDate value given family use item answer Patient.name name.given
+Observation.value"""
+OPERATORS = "+ - * / div mod & | = != ~ !~ < <= > >= in contains and or xor implies"
+atoms = st.sampled_from([*ATOMS.split(), "4 days", "1 year", "5 'mg'", "3 'Cel'", "1 'wk'"])
+operators = st.sampled_from(OPERATORS.split())
 types = st.sampled_from(["Patient", "string", "Integer", "Quantity", "System.Date", "HumanName"])
 
 
@@ -102,10 +90,12 @@ resources = st.builds(
     )
 )
 def test_any_text_is_compiled_or_refused(text: str) -> None:
+    refusal: fhirpath.FhirPathSyntaxError | None = None
     try:
         fhirpath.compile(text)
     except fhirpath.FhirPathSyntaxError as error:
-        assert error.caret().endswith("^")
+        refusal = error
+    assert refusal is None or refusal.caret().endswith("^")
 
 
 @settings(RELAXED, max_examples=400)
@@ -127,8 +117,6 @@ def test_any_evaluation_ends_well(text: str, resource: dict[str, Any]) -> None:
         "limits": fhirpath.Limits(steps=20_000, seconds=5.0),
     }
     for run in (compiled.evaluate, compiled.judge):
-        try:
+        with contextlib.suppress(fhirpath.FhirPathError):
             run(resource, **options)
-        except fhirpath.FhirPathError:
-            pass
     compiled.trace(resource, **options, judging=True)

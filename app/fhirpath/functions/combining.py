@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.fhirpath import arithmetic
 from app.fhirpath.collection import compare, distinct, text
 from app.fhirpath.element import Items
 from app.fhirpath.functions.registry import function
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 
-Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Combining"
 _AGGREGATES = "FHIRPath N1, Aggregates"
 _SUMS = "FHIRPath 3.0.0-ballot, aggregates"

@@ -12,10 +12,9 @@ from app.fhirpath.element import Items, quantity
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
 from app.fhirpath.quantity import CALENDAR_UNITS, Quantity, convert
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal, Time
 
-Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Conversion"
 _INTEGER = re.compile(r"[+-]?\d{1,10}\Z")
 _DECIMAL = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?\Z")

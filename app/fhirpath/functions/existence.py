@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.fhirpath.collection import Seen, distinct, truth
 from app.fhirpath.element import Element, Items
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 
-Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Existence"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +10,9 @@ from app.fhirpath.element import Items
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
 from app.fhirpath.functions.types import TypeTarget
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 from app.fhirpath.temporal import Date, DateTime, Time
 
-Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Filtering and Projection"
 
 

@@ -112,7 +112,7 @@ def compiled(pattern: str, flags: str = "") -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise FhirPathError(f"not a regular expression RE2 knows: {pattern!r}") from error
+        raise FhirPathError("not a regular expression that RE2 knows") from error
 
 
 def _flags(flags: Items | None) -> str:

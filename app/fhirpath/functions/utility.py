@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.fhirpath.collection import text
 from app.fhirpath.element import Items
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
-from app.fhirpath.scope import Scope
+from app.fhirpath.scope import Body, Scope
 from app.fhirpath.temporal import Date, DateTime, Time
 
-Body = Callable[[Scope, Items], Items]
 _SECTION = "FHIRPath N1, Utility Functions"
 
 
