@@ -7,8 +7,8 @@ A code is a pair (system, code) where the system is the short name a benefit adm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 Code = tuple[str, str]
 
@@ -61,6 +61,12 @@ class CodeList:
     name: str
     exact: frozenset[Code]
     prefixes: tuple[Code, ...] = ()
+    # The prefixes again by system: membership is asked for every code of a patient's record.
+    _starts: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for system, prefix in self.prefixes:
+            object.__setattr__(self, "_starts", {**self._starts, system: (*self._starts.get(system, ()), prefix)})
 
     @classmethod
     def of(cls, name: str, codes: Iterable[Code]) -> CodeList:
@@ -85,4 +91,5 @@ class CodeList:
         if not self.prefixes or not isinstance(code, tuple):
             return False
         system, value = code
-        return any(system == s and value.startswith(p) for s, p in self.prefixes)
+        starts = self._starts.get(system)
+        return starts is not None and value.startswith(starts)

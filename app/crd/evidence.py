@@ -39,7 +39,7 @@ class Evidence:
 
     def _member_of(self, value: Any, value_set: str) -> bool | None:
         """A code in a list. A reference stands for what it points to; one that leads nowhere is unknown."""
-        if isinstance(value, dict) and references.parse(value) is not None:
+        if isinstance(value, dict) and "coding" not in value and references.parse(value) is not None:
             found = self._resolve(value)
             return None if found is None else self._rulebook.member_of(found.get("code"), value_set)
         return self._rulebook.member_of(value, value_set)

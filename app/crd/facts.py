@@ -186,44 +186,45 @@ def _age(match: MemberMatch, patient: Resource | None, on: date) -> int | None:
     return age
 
 
+# `%facts` that are single-valued signals of the router, and the signal's name there.
+_SIGNALS = {
+    "route": "route",
+    "dose_form": "dose_form",
+    "site": "site_pos",
+    "encounter_class": "enc_class",
+    "supply_channel": "supply_channel",
+    "performer_type": "performer_type",
+    "network": "network",
+    "sex": "sex",
+    "line": "lob",
+    "plan": "plan_id",
+    "group": "group_id",
+    "state": "state",
+    "phase": "phase",
+}
+_MISSING = {name: fhirpath.Unobtainable(words) for name, words in _WORDS.items()}
+
+
 def _view(signals: OrderSignals, resource: Resource, chart: Chart) -> dict[str, Any]:
     """`%facts` for FHIRPath. A missing fact is unobtainable, so a condition on it is unknown, not false."""
-    single = {
-        "route": "route",
-        "dose_form": "dose_form",
-        "site": "site_pos",
-        "encounter_class": "enc_class",
-        "supply_channel": "supply_channel",
-        "performer_type": "performer_type",
-        "network": "network",
-        "sex": "sex",
-        "line": "lob",
-        "plan": "plan_id",
-        "group": "group_id",
-        "state": "state",
-        "phase": "phase",
-    }
-    values: dict[str, Any] = {name: _one(signals.signal(signal)) for name, signal in single.items()}
+    values: dict[str, Any] = {}
+    for name, signal in _SIGNALS.items():
+        found = signals.single.get(signal, MISSING).values
+        values[name] = next(iter(found)) if len(found) == 1 else _MISSING[name]
     dispense = resource.get("dispenseRequest")
     dispense = dispense if isinstance(dispense, dict) else {}
-    values |= {
-        "age": signals.age,
-        "diagnoses": _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None,
-        "codes": _coding_dicts(signals.codes),
-        "flags": dict(signals.flags),
-        "service_date": signals.on.isoformat(),
-        "requester_npi": at.npi_of(orderer(resource), resource, chart),
-        "quantity": _number(dispense.get("quantity")),
-        "days_supply": _number(dispense.get("expectedSupplyDuration")),
-    }
-    return {
-        name: fhirpath.Unobtainable(_WORDS.get(name, f"{name} is not known")) if value is None else value
-        for name, value in values.items()
-    }
-
-
-def _one(signal: Signal) -> str | None:
-    return next(iter(signal.values)) if len(signal.values) == 1 else None
+    for name, value in (
+        ("age", signals.age),
+        ("diagnoses", _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None),
+        ("requester_npi", at.npi_of(orderer(resource), resource, chart)),
+        ("quantity", _number(dispense.get("quantity"))),
+        ("days_supply", _number(dispense.get("expectedSupplyDuration"))),
+    ):
+        values[name] = _MISSING[name] if value is None else value
+    values["codes"] = _coding_dicts(signals.codes)
+    values["flags"] = dict(signals.flags)
+    values["service_date"] = signals.on.isoformat()
+    return values
 
 
 def _coding_dicts(codes: frozenset[Code]) -> list[dict[str, str]]:

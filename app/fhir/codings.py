@@ -137,6 +137,7 @@ def ndc9(ndc11: str) -> str:
     return ndc11[:9]
 
 
+@lru_cache(maxsize=8192)
 def normalise_code(system: str, code: str) -> str:
     """The one spelling used here for a code of an already normalised `system`.
 
