@@ -1,5 +1,7 @@
 """gunicorn settings, from the same environment as the service. `signpost serve` starts gunicorn with these."""
 
+import gc
+
 from app.settings import Settings
 
 settings = Settings()
@@ -19,3 +21,8 @@ limit_request_line = 4094
 limit_request_field_size = 16380
 loglevel = "warning"
 accesslog = None
+
+
+def pre_fork(server: object, worker: object) -> None:
+    """Leave the loaded rules out of garbage collection, so that workers go on sharing their memory."""
+    gc.freeze()
