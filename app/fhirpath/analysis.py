@@ -26,25 +26,10 @@ STANDARD_VARIABLES = {
 CONTEXT_VARIABLES = ("context", "resource", "rootResource")
 PREFIXES = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 NOT_SUPPORTED = frozenset(["htmlChecks", "subsumes", "subsumedBy", "elementDefinition", "slice"])
-_KEEPS_TYPE = frozenset(
-    [
-        "where",
-        "first",
-        "last",
-        "tail",
-        "skip",
-        "take",
-        "single",
-        "distinct",
-        "exclude",
-        "intersect",
-        "sort",
-        "trace",
-        "defineVariable",
-        "checkModifiers",
-    ]
-)
-
+_KEEPS_TYPE = frozenset({
+    "where", "first", "last", "tail", "skip", "take", "single", "distinct", "exclude", "intersect", "sort", "trace",
+    "defineVariable", "checkModifiers",
+})  # fmt: skip
 _COMPARING = frozenset({"=", "!=", "~", "!~", "<", "<=", ">", ">="})
 
 Types = tuple[Type, ...]  # what an item may be; empty when nothing is known
@@ -216,7 +201,16 @@ class Analysis:
             return self.types_of(self.type_target(node))
         if kind == "sortkey" and isinstance(node, syntax.SortKey):
             return self.visit(node.key, source, defined)
+        if function.name in ("repeat", "repeatAll"):
+            return self._repeated(node, source, defined)
         return self.visit(node, source if kind == "expression" else this, defined)
+
+    def _repeated(self, node: syntax.Node, source: Types, defined: set[str]) -> Types:
+        """`repeat(item | answer.item)` also runs on what it found: what the first type lacks proves nothing."""
+        try:
+            return self.visit(node, source, set(defined))
+        except FhirPathSyntaxError:
+            return self.visit(node, (), defined)
 
     def result(self, name: str, source: Types, arguments: list[Types]) -> Types:
         if name in _KEEPS_TYPE:

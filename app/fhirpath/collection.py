@@ -10,7 +10,7 @@ from typing import Any
 
 from app.fhirpath.element import Element, Items, plain, quantity
 from app.fhirpath.errors import FhirPathError, GapError
-from app.fhirpath.gaps import holds_gap
+from app.fhirpath.gaps import gaps_in
 from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal
@@ -92,8 +92,8 @@ def equal_items(left: Any, right: Any) -> bool | None:
                 return bool(a.value is b.value and a.sibling == b.sibling)
             if a.value == b.value:
                 return True
-            if holds_gap(a.value) or holds_gap(b.value):
-                raise GapError("a part of what is compared")
+            if (reason := next(gaps_in([a.value, b.value]), None)) is not None:
+                raise GapError(reason)
             return _equal_quantities(a, b) if a.type.is_quantity and b.type.is_quantity else False
         if kind is Quantity:
             return _equal_quantities(a, b)

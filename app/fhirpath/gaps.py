@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -39,10 +40,13 @@ class Judgement(msgspec.Struct, frozen=True):
     because: tuple[Missing, ...] = ()
 
 
-def holds_gap(value: Any) -> bool:
-    """Whether a gap stands anywhere inside plain data."""
+def gaps_in(value: Any) -> Iterator[str]:
+    """The reasons of the gaps that stand anywhere inside plain data."""
     if isinstance(value, dict):
-        return any(holds_gap(entry) for entry in value.values())
-    if isinstance(value, list):
-        return any(holds_gap(entry) for entry in value)
-    return isinstance(value, Unobtainable | Incomplete)
+        for entry in value.values():
+            yield from gaps_in(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from gaps_in(entry)
+    elif isinstance(value, Unobtainable | Incomplete):
+        yield value.reason

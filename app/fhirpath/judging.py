@@ -18,7 +18,7 @@ from app.fhirpath.emitter import Emitter, context, restoring
 from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
-from app.fhirpath.gaps import Incomplete, Missing, Unobtainable, holds_gap
+from app.fhirpath.gaps import Incomplete, Missing, Unobtainable, gaps_in
 from app.fhirpath.operators import BINARY
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
 from app.fhirpath.scope import Body, Scope
@@ -108,17 +108,15 @@ class JudgingEmitter(Emitter):
             return LOGIC[operator](left, right)
         apply = BINARY[operator]
         if operator == "|":
-            return lambda scope, this: each(
-                label, lambda *both: apply(scope, *both), left(scope, this), right(scope, this)
-            )
+            return _union(label, left, right)
         if operator in ("in", "contains"):
             return _membership(label, *((left, right) if operator == "in" else (right, left)))
         compares = operator in _COMPARING
 
         def run(scope: Scope, this: Items) -> Items:
             first, second = left(scope, this), right(scope, this)
-            if compares and (has_gap(first) or has_gap(second)):
-                return unknown(Missing(label, "a part of what is compared could not be obtained", "unobtainable"))
+            if compares and (gaps := inner_gaps(label, first, second)):
+                return unknown(*gaps)
             return strict(label, lambda: apply(scope, first, second), first, second)
 
         return run
@@ -153,9 +151,9 @@ def _judged_call(function: Function, label: str, source: Body, arguments: list[t
             return whole(scope, label, items, *passed)
         data = [items, *(value for value, (evaluated, _) in zip(passed, arguments, strict=True) if evaluated)]
         if flow == "each":
-            return each(label, lambda: run(scope, items, *passed), *data, bound=True)
-        if flow == "compare" and any(map(has_gap, data)):
-            return unknown(Missing(label, "a part of what is compared could not be obtained", "unobtainable"))
+            return each(label, lambda: run(scope, items, *passed), *data)
+        if flow == "compare" and (gaps := inner_gaps(label, *data)):
+            return unknown(*gaps)
         return strict(label, lambda: run(scope, items, *passed), *data)
 
     return call
@@ -175,12 +173,12 @@ def strict(label: str, apply: Callable[[], Items], *operands: Items) -> Items:
     return result
 
 
-def each(label: str, apply: Callable[..., Items], *operands: Items, bound: bool = False) -> Items:
+def each(label: str, apply: Callable[[], Items], *operands: Items) -> Items:
     """Worked out for the items that are there; open when an operand is."""
     reasons = open_because(*operands)
     opened = any(map(is_open, operands))
     try:
-        result = apply() if bound else apply(*operands)
+        result = apply()
     except GapError as gap:
         return unknown(*reasons, Missing(label, gap.reason, "unobtainable"))
     if opened:
@@ -250,9 +248,20 @@ def lifted(value: Any, label: str, kind: model.Type | None) -> Items:
     return items or absent(label, "no value")
 
 
-def has_gap(items: Items) -> bool:
-    """Whether a gap stands anywhere inside complex items."""
-    return any(type(item) is Element and type(item.value) is dict and holds_gap(item.value) for item in items)
+def inner_gaps(label: str, *operands: Items) -> tuple[Missing, ...]:
+    """The gaps that stand inside complex items, where a comparison would meet them."""
+    values = [item.value for items in operands for item in items if type(item) is Element and type(item.value) is dict]
+    return tuple(dict.fromkeys(Missing(label, reason, "unobtainable") for reason in gaps_in(values)))
+
+
+def _union(label: str, left: Body, right: Body) -> Body:
+    apply = BINARY["|"]
+
+    def run(scope: Scope, this: Items) -> Items:
+        first, second = left(scope, this), right(scope, this)
+        return each(label, lambda: apply(scope, first, second), first, second)
+
+    return run
 
 
 def _membership(label: str, left: Body, right: Body) -> Body:
@@ -263,8 +272,8 @@ def _membership(label: str, left: Body, right: Body) -> Body:
         item, collection = left(scope, this), right(scope, this)
         if is_open(item):
             return Partial([], open_because(item), open=True)
-        if has_gap(item) or has_gap(collection):
-            return unknown(Missing(label, "a part of what is compared could not be obtained", "unobtainable"))
+        if gaps := inner_gaps(label, item, collection):
+            return unknown(*gaps)
         result = strict(label, lambda: apply(scope, item, list(collection)), item)
         if is_open(collection) and result and not truth(result):
             return Partial([], open_because(collection), open=True)

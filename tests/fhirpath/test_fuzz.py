@@ -16,8 +16,8 @@ NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 ATOMS = """1 0 -1 2.5 'a' '' '1' '2026-01' true false {} @2026 @2026-02-28 @2026-01-01T10:00Z @T10 $this $index
-$total %context %resource %x %gap %gap.a %some name Patient birthDate value given family use item answer Patient.name name.given
-Observation.value"""
+$total %context %resource %x %gap %gap.a %some name Patient birthDate value given family use item answer
+Patient.name name.given Observation.value"""
 OPERATORS = "+ - * / div mod & | = != ~ !~ < <= > >= in contains and or xor implies"
 atoms = st.sampled_from([*ATOMS.split(), "4 days", "1 year", "5 'mg'", "3 'Cel'", "1 'wk'"])
 operators = st.sampled_from(OPERATORS.split())

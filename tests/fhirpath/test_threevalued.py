@@ -237,6 +237,7 @@ BECAUSE = [
         [("%order.subject.resolve()", "the reference could not be resolved", "unobtainable")],
     ),
     ("%all.exists(code.text = %x)", [("%x", DOWN.reason, "unobtainable")]),
+    ("%order.code = %order.code", [("%order.code = %order.code", DOWN.reason, "unobtainable")]),
     ("1 / 0 = 1", [("1 / 0 = 1", "the result is empty", "absent")]),
 ]
 
