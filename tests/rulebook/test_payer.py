@@ -27,7 +27,8 @@ def test_the_least_a_payer_says() -> None:
     )
     files = {"payer.yaml": least, "benefit_routes.csv": FILES["benefit_routes.csv"]}
     payer = built(files).payer
-    assert not (payer.plans or payer.pharmacy or payer.contacts or payer.clocks or payer.flags or payer.coverage_types)
+    for part in (payer.plans, payer.pharmacy, payer.contacts, payer.clocks, payer.flags, payer.coverage_types):
+        assert not part
     assert payer.line_of_type("PPO") is None
 
 
