@@ -43,11 +43,15 @@ def _part(answers: tuple[Answer, ...], codes: tuple[Code, ...]) -> Answer | None
 def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("OTH",)) -> Answer:
     """One answer that is true whichever of `possible` it turns out to be. `why` says what is missing."""
     first = possible[0]
-    if all(_same_promise(first, other) for other in possible[1:]):
-        return first
-    covered = _agreed({answer.covered for answer in possible})
+    # Answers limited to different billing codes agree on none of them.
+    one_scope = len({frozenset(answer.billing_codes) for answer in possible} - {frozenset()}) <= 1
+    same = one_scope and len({_promise(answer) for answer in possible}) == 1
+    one_authorization = len({answer.satisfied_pa_id for answer in possible}) == 1
+    covered = _agreed({answer.covered for answer in possible}) if one_scope else "conditional"
     # "Not covered" says nothing of authorization, so it agrees with no answer that does.
     needed = _agreed({answer.pa_needed or answer.covered for answer in possible})
+    if not (one_scope and one_authorization):
+        needed = "conditional"
     docs = {answer.doc_needed for answer in possible}
     doc_needed = first.doc_needed if len(docs) == 1 else ("conditional",)
     settled = covered == "not-covered" or needed in ("no-auth", "satisfied")
@@ -55,31 +59,35 @@ def merge(possible: Sequence[Answer], why: str, info_needed: Iterable[str] = ("O
     asked = any(state == "conditional" for state in (covered, needed, *doc_needed))
     # A reason that only one of them gives may be untrue of this order.
     shared = [reason for reason in first.reasons if all(reason in answer.reasons for answer in possible)]
+    undisputed = same and all(answer.reasons == first.reasons for answer in possible)
+    info = _union([tuple(info_needed), *(answer.info_needed for answer in possible)]) if asked else ()
     return replace(
         first,
         covered=covered,
         pa_needed=None if covered == "not-covered" else needed,
         doc_needed=doc_needed,
         doc_purpose=tuple(purpose for purpose in purposes if not (settled and purpose == "withpa")),
-        info_needed=_union([tuple(info_needed), *(answer.info_needed for answer in possible)]) if asked else (),
+        info_needed=first.info_needed if same else info,
         questionnaires=_union(answer.questionnaires for answer in possible) if doc_needed else (),
-        reasons=(Reason(why), *shared),
+        reasons=first.reasons if undisputed else (Reason(why), *shared),
         contacts=_union(answer.contacts for answer in possible),
         billing_codes=_union(answer.billing_codes for answer in possible),
+        satisfied_pa_id=first.satisfied_pa_id if needed == "satisfied" else None,
         details=tuple(dict.fromkeys(detail for answer in possible for detail in answer.details)),
         valid_days=min((answer.valid_days for answer in possible if answer.valid_days), default=None),
     )
 
 
-def _same_promise(one: Answer, two: Answer) -> bool:
-    """Whether two answers ask the same of the clinician and promise the same."""
-    return (one.covered, one.pa_needed, one.doc_needed, one.doc_purpose, one.questionnaires, one.info_needed) == (
-        two.covered,
-        two.pa_needed,
-        two.doc_needed,
-        two.doc_purpose,
-        two.questionnaires,
-        two.info_needed,
+def _promise(answer: Answer) -> tuple[object, ...]:
+    """What an answer asks of the clinician and promises."""
+    return (
+        answer.covered,
+        answer.pa_needed,
+        answer.satisfied_pa_id,
+        answer.doc_needed,
+        answer.doc_purpose,
+        answer.questionnaires,
+        answer.info_needed,
     )
 
 
