@@ -180,6 +180,13 @@ def test_edits_go_live_by_themselves(watching: RulebookKeeper, policy: Path) -> 
     assert threading.active_count() == threads + 1, "one thread, however often the rulebook is asked for"
 
 
+def test_two_calls_that_both_find_nobody_watching(watching: RulebookKeeper) -> None:
+    threads = threading.active_count()
+    watching._watch()
+    watching._watch()
+    assert threading.active_count() == threads + 1
+
+
 def test_a_look_that_fails_does_not_end_the_watching(
     watching: RulebookKeeper, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
