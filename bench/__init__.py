@@ -1,1 +1,1 @@
-"""Speed, measured the one way that counts: over HTTP, CPU of the whole process tree, against a floor of the same run."""
+"""Speed, measured over HTTP: CPU of the whole process tree, against a floor of the same run."""

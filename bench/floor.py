@@ -1,4 +1,4 @@
-"""The floor: the same Flask behind the same gunicorn, parsing the body and echoing it. What any answer costs at least."""
+"""The floor: the same Flask behind the same gunicorn, parsing the body and echoing it."""
 
 from __future__ import annotations
 

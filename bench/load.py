@@ -26,7 +26,8 @@ class Load:
 
 def press(port: int, path: str, body: bytes, *, connections: int, seconds: float) -> Load:
     """Press for some seconds. Plain sockets, so that the clients cost little beside what they measure."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     message = head.encode() + body
     latencies: list[list[float]] = [[] for _ in range(connections)]
     errors = [0] * connections

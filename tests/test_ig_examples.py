@@ -11,8 +11,8 @@ import pytest
 from app.crd.coverage_information import Repetition, coverage_information
 from app.crd.scenarios import answer
 from app.rulebook.rulebook import Rulebook
-from tests.invariants import broken, invariants
 from tests.ehr_actions import EhrActions
+from tests.invariants import broken, invariants
 from tests.test_scenarios import ROSTER, SCENARIOS
 
 PACKAGE = "davinci-crd-2.2.0-preview.tgz"

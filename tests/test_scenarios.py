@@ -47,7 +47,7 @@ def test_scenario(scenario: Scenario, sample_rulebook: Rulebook) -> None:
 def test_saying_less_never_changes_the_road(
     scenario: Scenario, sample_rulebook: Rulebook, less: Callable[[Scenario, Rulebook], Scenario]
 ) -> None:
-    """The benefit stays or becomes undetermined, and no promise appears that was not there (docs/rules, "missing data")."""
+    """The benefit stays or becomes undetermined, and no promise appears that was not there."""
     full, _ = answer(scenario, sample_rulebook, ROSTER)
     poorer, _ = answer(less(scenario, sample_rulebook), sample_rulebook, ROSTER)
     for before, after in zip(full, poorer, strict=True):

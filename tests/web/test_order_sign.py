@@ -65,7 +65,8 @@ def test_every_order_is_answered_and_goes_back_as_it_came(ehr: EhrActions) -> No
 def test_an_order_keeps_its_bytes(ehr: EhrActions) -> None:
     """Decimals, unknown elements, unicode and the order of keys survive; only the extension is new."""
     odd = '{"status":"draft","resourceType":"ServiceRequest","intent":"order","id":"odd","unknown":{"z":1.10,"a":[]},'
-    odd += '"code":{"coding":[{"code":"72148","system":"http://www.ama-assn.org/go/cpt"}]},"note":[{"text":"naïve \\u00e9"}],'
+    odd += '"code":{"coding":[{"code":"72148","system":"http://www.ama-assn.org/go/cpt"}]},'
+    odd += '"note":[{"text":"naïve \\u00e9"}],'
     odd += '"quantityQuantity":{"value":1.10},"subject":{"reference":"Patient/p1"}}'
     request = example("mri")
     request["context"]["draftOrders"]["entry"] = ["HERE"]

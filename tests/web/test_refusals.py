@@ -149,7 +149,7 @@ def test_other_addresses(app: Flask, path: str, method: str, status: int) -> Non
 
 
 def test_odd_but_allowed(ehr: EhrActions) -> None:
-    """Cyclic references, contained resources that are not there, null entries, unknown members: answered all the same."""
+    """Cyclic references, a contained resource that is not there, null entries, unknown members: all answered."""
     request = example("infusion")
     request["unknown"] = {"anything": [1]}
     request["context"]["other"] = True

@@ -1,0 +1,167 @@
+"""The `signpost` command as a person uses it, most of it against the real service in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from app.cli import main
+from app.settings import ROOT
+from tests.conftest import EXAMPLES
+
+SIGNPOST = [sys.executable, "-m", "app.cli"]
+
+
+def signpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment}
+    return subprocess.run([*SIGNPOST, *arguments], capture_output=True, text=True, cwd=ROOT, env=env, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def url(data_dir: Path) -> Iterator[str]:
+    """The real service with two workers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    arguments = ["serve", "--sandbox", "--port", port, "--data-dir", str(data_dir), "--workers", "2"]
+    with subprocess.Popen([*SIGNPOST, *arguments], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                if requests.get(f"{address}/readyz", timeout=2).ok:
+                    break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        yield address
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("infusion", ["covered", "prior authorization needed", "medical", "J1745", "infliximab|1.0.0", "biosimilar"]),
+        ("mri", ["prior authorization needed", "CPT 72148", "link: "]),
+        ("self-injected", ["pharmacy", "NCPDP SCRIPT", "Meadowlark Pharmacy Services"]),
+    ],
+)
+def test_hook_prints_for_people(url: str, name: str, words: list[str]) -> None:
+    told = signpost("hook", str(EXAMPLES / f"order-sign-{name}.json"), "--url", url)
+    assert told.returncode == 0, told.stderr
+    for word in words:
+        assert word in told.stdout
+
+
+def test_ledger_shows_what_was_asked_and_why(url: str, data_dir: Path) -> None:
+    told = signpost("hook", str(EXAMPLES / "order-sign-infusion.json"), "--url", url).stdout
+    assertion = re.search(r"assertion\s+(\S+)", told)
+    assert assertion is not None
+    shown = signpost("ledger", "show", assertion[1], "--data-dir", str(data_dir))
+    assert shown.returncode == 0, shown.stderr
+    for words in (
+        "MedicationRequest/mr1",
+        "M100006",
+        "route:infliximab",
+        "policy:infliximab#brand-first",
+        "auth-needed",
+    ):
+        assert words in shown.stdout
+    assert "Robin" not in shown.stdout
+    assert "Robin" in signpost("ledger", "show", assertion[1], "--data-dir", str(data_dir), "--request").stdout
+    assert assertion[1] in signpost("ledger", "recent", "--data-dir", str(data_dir)).stdout
+    verified = signpost("ledger", "verify", "--data-dir", str(data_dir))
+    assert (verified.returncode, verified.stdout) == (0, "The ledger is whole.\n")
+
+
+def test_ledger_knows_nothing_of_others(data_dir: Path, url: str) -> None:
+    told = signpost("ledger", "show", "no-such-assertion", "--data-dir", str(data_dir))
+    assert (told.returncode, "No answer was given" in told.stderr) == (1, True)
+
+
+def test_hook_says_why_it_was_refused(url: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"hook": "order-sign", "hookInstance": "x"}')
+    told = signpost("hook", str(wrong), "--url", url)
+    assert (told.returncode, "Refused: 'context' is missing. (context)" in told.stdout) == (1, True)
+    wrong.write_text("{")
+    assert signpost("hook", str(wrong), "--url", url).returncode == 2
+
+
+def test_hook_without_a_service() -> None:
+    told = signpost("hook", str(EXAMPLES / "order-sign-mri.json"), "--url", "http://127.0.0.1:9")
+    assert (told.returncode, "Is the service running?" in told.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["serve"], {}, "--sandbox"),
+        (["serve", "--sandbox", "--host", "0.0.0.0"], {}, "loopback only"),
+        (["serve", "--sandbox"], {"SIGNPOST_PROT": "1"}, "Did you mean SIGNPOST_PORT?"),
+        (["serve", "--sandbox"], {"SIGNPOST_PORT": "many"}, "SIGNPOST_PORT"),
+        (["serve", "--sandbox", "--rules", "nowhere"], {}, "no such folder"),
+    ],
+)
+def test_serve_refuses_in_words(arguments: list[str], environment: dict[str, str], words: str) -> None:
+    told = signpost(*arguments, **environment)
+    assert told.returncode == 2
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_rules_check_and_test() -> None:
+    runner = CliRunner()
+    checked = runner.invoke(main, ["rules", "check"])
+    assert (checked.exit_code, "is good" in checked.output) == (0, True)
+    tested = runner.invoke(main, ["rules", "test", "--only", "T0", "--verbose"])
+    assert tested.exit_code == 0, tested.output
+    assert "ok   T01" in tested.output
+    assert re.search(r"\d+ passed, 0 failed", tested.output)
+
+
+def test_rules_tell_every_mistake(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    table = tmp_path / "rules" / "benefit_routes.csv"
+    table.write_text(table.read_text().replace("meadowlark-rx", "meadowlark-rcks"))
+    runner = CliRunner()
+    checked = runner.invoke(main, ["rules", "check", "--rules", str(tmp_path / "rules")])
+    assert checked.exit_code == 1
+    assert "benefit_routes.csv:" in checked.output
+    assert "Did you mean 'meadowlark-rx'?" in checked.output
+    assert runner.invoke(main, ["rules", "test", "--rules", str(tmp_path / "rules")]).exit_code == 2
+
+
+def test_a_scenario_that_fails_says_how(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    for path in (tmp_path / "rules" / "scenarios").glob("*.yaml"):
+        path.write_text(path.read_text().replace("track: pharmacy", "track: medical"))
+    told = CliRunner().invoke(main, ["rules", "test", "--only", "T03", "--rules", str(tmp_path / "rules")])
+    assert told.exit_code == 1
+    assert "expected 'medical', got 'pharmacy'" in told.output
+
+
+def test_demo_answers_three_orders() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    told = signpost("demo", "--once", "--port", port)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("what next") == 3
+    for words in ("MRI of the lumbar spine", "infliximab", "adalimumab"):
+        assert words in told.stdout
