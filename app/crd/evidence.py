@@ -18,7 +18,8 @@ class Evidence:
     """Judges conditions for one order. What could not be read is unobtainable to a condition, never empty."""
 
     def __init__(self, facts: OrderFacts, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> None:
-        self._holder = facts.order.resource
+        self._order = facts.order.resource
+        self._record = record
         self._chart = chart
         self._rulebook = rulebook
         self._now = datetime.combine(today, time(), tzinfo=UTC)
@@ -39,13 +40,23 @@ class Evidence:
 
     def _member_of(self, value: Any, value_set: str) -> bool | None:
         """A code in a list. A reference stands for what it points to; one that leads nowhere is unknown."""
-        if isinstance(value, dict) and "coding" not in value and references.parse(value) is not None:
-            found = self._resolve(value)
-            return None if found is None else self._rulebook.member_of(found.get("code"), value_set)
+        if isinstance(value, dict) and "coding" not in value and "code" not in value:
+            reference = references.parse(value)
+            if reference is not None:
+                found = self._contained(reference) if reference.kind == "contained" else self._resolve(value)
+                return None if found is None else self._rulebook.member_of(found.get("code"), value_set)
+            if "display" in value:
+                return None  # a Reference, or a Coding, that says what it means in words only
         return self._rulebook.member_of(value, value_set)
 
+    def _contained(self, reference: references.Reference) -> Resource | None:
+        """What a `#id` stands for. It does not say in which resource it stands, so it must be the only one of its id."""
+        holders = [self._order, *(resource for kept in self._record.values() for resource in kept.resources)]
+        found = [inside for holder in holders if (inside := self._chart.resolve(reference.text, holder)) is not None]
+        return found[0] if len(found) == 1 else None
+
     def _resolve(self, reference: Any) -> Resource | None:
-        return self._chart.resolve(reference, self._holder)
+        return self._chart.resolve(reference, self._order)
 
 
 def _record(kind: str, kept: Kept | None) -> Any:
