@@ -7,7 +7,7 @@ from typing import Any
 
 from app.crd.chart import Chart, Resource
 from app.crd.order_content import listed
-from app.fhir import codings
+from app.fhir import codings, references
 from app.hooks.request import HookRequest
 from app.rulebook.codes import Crosswalks, as_code
 from benefit_router import MISSING, Code, Signal
@@ -76,12 +76,15 @@ def site_of(resource: Resource, chart: Chart) -> Signal:
 
 
 def encounter_of(resource: Resource, request: HookRequest, chart: Chart) -> tuple[Resource | None, Signal]:
-    """The encounter and its class; `none` when the order is placed outside any encounter."""
+    """The encounter and its class; `none` when the order is placed outside any encounter.
+
+    The hook's own encounter stands in only for an order that names no other.
+    """
     reference = resource.get("encounter")
     if reference is None and request.encounter_id is None:
         return None, Signal.known("none")
     encounter = chart.resolve(reference, resource) if reference is not None else None
-    if encounter is None and request.encounter_id is not None:
+    if encounter is None and references.local_key(reference) is None and request.encounter_id is not None:
         encounter = chart.get(f"Encounter/{request.encounter_id}")
     coding = codings.coding_of((encounter or {}).get("class"))
     return encounter, Signal.known(coding.code) if coding else MISSING
@@ -162,8 +165,8 @@ def phase_of(resource: Resource) -> Signal:
     return Signal.derived({"maintenance"}) if resource.get("priorPrescription") else MISSING
 
 
-def _resolved(chart: Chart, holder: Resource, references: list[Any]) -> Iterator[Resource]:
-    for reference in references:
+def _resolved(chart: Chart, holder: Resource, listed_references: list[Any]) -> Iterator[Resource]:
+    for reference in listed_references:
         found = chart.resolve(reference, holder)
         if found is not None:
             yield found
