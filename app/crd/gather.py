@@ -28,6 +28,7 @@ _ORDER_REFERENCES = (
     ("orderer",),
     ("prescriber",),
     ("reasonReference",),
+    ("encounter",),
     ("dispenseRequest", "performer"),
 )
 _NEXT_REFERENCES = {
@@ -35,9 +36,13 @@ _NEXT_REFERENCES = {
     "Coverage": (("payor",),),
 }
 
-_RECORD_SEARCHES = {
+# Most EHRs put the drug of a MedicationRequest in a Medication of its own, which has to come with it.
+_RECORD_SEARCHES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "conditions": ("Condition", ()),
-    "medications": ("MedicationRequest", (("status", "active,on-hold,completed,stopped"),)),
+    "medications": (
+        "MedicationRequest",
+        (("status", "active,on-hold,completed,stopped"), ("_include", "MedicationRequest:medication")),
+    ),
     "observations": ("Observation", ()),
     "procedures": ("Procedure", ()),
     "allergies": ("AllergyIntolerance", ()),
@@ -123,7 +128,8 @@ def gather_record(
 def _search(kind: str, patient_id: str, names: set[str] | None, lists: Mapping[str, CodeList]) -> Search:
     resource_type, params = _RECORD_SEARCHES[kind]
     wanted: tuple[tuple[str, str], ...] = (("patient", patient_id), *params)
-    if names:
+    # `code` finds no MedicationRequest that names its drug by reference, so those are read whole.
+    if names and kind != "medications":
         codes = [code for name in sorted(names) for code in lists[name].exact]
         if not any(lists[name].prefixes for name in names):
             tokens = sorted(f"{system_from_short_name(system) or system}|{code}" for system, code in codes)
