@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Context, Decimal, DecimalException
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from app.fhirpath import quantity as quantities
 from app.fhirpath.collection import kind_of, single, text
 from app.fhirpath.element import Element, Items, quantity
 from app.fhirpath.errors import FhirPathError
+from app.fhirpath.numeric import CONTEXT, fitting
 from app.fhirpath.quantity import Quantity
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Temporal, add
-
-# A context of our own: the thread's may have been changed by the application around us.
-CONTEXT = Context(prec=34, Emin=-999, Emax=999, traps=[])
-_MIN_INTEGER, _MAX_INTEGER = -(2**31), 2**31 - 1
-
-
-def fitting(value: Any) -> Items:
-    """The number as a collection; empty on overflow, as the specification asks."""
-    if type(value) is int:
-        return [value] if _MIN_INTEGER <= value <= _MAX_INTEGER else []
-    return [value] if value.is_finite() else []
 
 
 def _operands(left: Items, right: Items, operator: str) -> tuple[Any, Any] | None:
@@ -66,7 +56,7 @@ def plus(scope: Scope, left: Items, right: Items, sign: int = 1) -> Items:
     if _is_number(a) and _is_number(b):
         if type(a) is int and type(b) is int:
             return fitting(a + sign * b)
-        return fitting(CONTEXT.add(Decimal(a), Decimal(sign * b)))
+        return fitting(CONTEXT.add(Decimal(a), Decimal(b) if sign > 0 else CONTEXT.minus(Decimal(b))))
     if type(a) is str and type(b) is str and sign > 0:
         scope.write(len(a) + len(b))
         return [a + b]
@@ -76,7 +66,7 @@ def plus(scope: Scope, left: Items, right: Items, sign: int = 1) -> Items:
             raise FhirPathError(
                 f"a date cannot be moved by the unit '{b.unit}'; use a calendar unit such as years or days"
             )
-        moved = add(a, b.value * sign, unit)
+        moved = add(a, CONTEXT.multiply(b.value, Decimal(sign)), unit)
         return [] if moved is None else [moved]
     both = _as_quantities(a, b)
     if both is None:
@@ -119,10 +109,7 @@ def _scaled(a: Any, b: Any, operator: str) -> Items:
     both = _as_quantities(a, b)
     if both is None:
         raise _mismatch(a, operator, b)
-    try:
-        result = quantities.multiply(*both, divide=operator == "/")
-    except DecimalException:
-        return []
+    result = quantities.multiply(*both, divide=operator == "/")
     return [] if result is None else [result]
 
 
@@ -166,11 +153,11 @@ def negate(items: Items) -> Items:
     if value is None:
         return []
     if _is_number(value):
-        return [-value]
+        return fitting(-value if type(value) is int else CONTEXT.minus(value))
     amount = quantity(value)
     if amount is None:
         raise FhirPathError(f"- is not defined for {kind_of(value)}")
-    return [amount.with_value(-amount.value)]
+    return [amount.with_value(CONTEXT.minus(amount.value))]
 
 
 def posit(items: Items) -> Items:

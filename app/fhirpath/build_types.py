@@ -3,7 +3,8 @@
     python -m app.fhirpath.build_types
 
 A development tool: `fhir.resources` is a development dependency and never imported at run time. R4B differs from
-R4 only in resources nobody meets in CRD and DTR; what matters of the difference is put right in `CORRECTIONS`.
+R4 in Evidence, EvidenceVariable and the medicinal-product resources, which nobody meets in CRD and DTR, and in a few
+choices, which are put right below.
 
 Format: `{type: [base, {element: spec}]}`. A spec is the element's type, `*` after it when it repeats; a choice
 element is written `value[x]` with its types joined by `|`. Backbone elements are types named by their path.
@@ -73,7 +74,11 @@ def build() -> dict[str, list[Any]]:
         table[name] = [base, _elements(cls, classes, names)]
     for name, changes in CORRECTIONS.items():
         table[name][1].update(changes)
-    table["Extension"][1]["value[x]"] += "|Meta"
+    for _, elements in table.values():
+        for element, kinds in elements.items():
+            # R4's open choice ("any type", datatypes.html) has Meta, R4B's has not.
+            if "|UsageContext" in kinds and "|Meta" not in kinds:
+                elements[element] += "|Meta"
     return dict(sorted(table.items()))
 
 

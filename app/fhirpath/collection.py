@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from app.fhirpath.element import Element, Items, plain, quantity
+from app.fhirpath.element import Element, Items, plain, quantity, system
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.gaps import gaps_in
+from app.fhirpath.numeric import CONTEXT
 from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal
@@ -57,7 +58,11 @@ def truth(items: Items, what: str = "the criterion") -> bool | None:
 def text(items: Items, what: str) -> str | None:
     """One string; FhirPathError for anything else."""
     value = single(items, what)
-    if value is None or type(value) is str:
+    if value is None:
+        return None
+    if type(value) is str:
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise FhirPathError(f"{what} holds half a character")
         return value
     if isinstance(value, Temporal) and type(items[0]) is Element:
         return str(value)  # FHIR date types have a string as their JSON value
@@ -192,9 +197,9 @@ def _exponent(value: Decimal) -> int:
 
 def _close(a: Decimal, b: Decimal) -> bool:
     """Equal when rounded to the decimal places of the less precise one; trailing zeros do not count."""
-    a, b = a.normalize(), b.normalize()
+    a, b = a.normalize(CONTEXT), b.normalize(CONTEXT)
     quantum = Decimal(1).scaleb(max(min(_exponent(a), 0), min(_exponent(b), 0)))
-    return a.quantize(quantum, ROUND_HALF_EVEN) == b.quantize(quantum, ROUND_HALF_EVEN)
+    return a.quantize(quantum, ROUND_HALF_EVEN, CONTEXT) == b.quantize(quantum, ROUND_HALF_EVEN, CONTEXT)
 
 
 def _equivalent_json(a: Any, b: Any) -> bool:
@@ -212,7 +217,7 @@ def _equivalent_json(a: Any, b: Any) -> bool:
         return not rest
     if isinstance(a, dict | list) or isinstance(b, dict | list) or a is None or b is None:
         return a is b
-    return equivalent_items(Decimal(repr(a)) if type(a) is float else a, Decimal(repr(b)) if type(b) is float else b)
+    return equivalent_items(system(a), system(b))
 
 
 def compare(left: Items, right: Items, operator: str) -> int | None:

@@ -17,6 +17,7 @@ from app.fhirpath import model
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.gaps import Incomplete, Unobtainable
 from app.fhirpath.model import UNTYPED, Child, Type
+from app.fhirpath.numeric import bounded, decimal
 from app.fhirpath.quantity import CALENDAR_UNITS, Quantity
 from app.fhirpath.temporal import Date, DateTime, Temporal
 
@@ -64,10 +65,12 @@ def _lift_into(items: Items, value: Any, hint: Type | None) -> None:
 def system(value: Any) -> Any:
     """A scalar of Python as a System value."""
     kind = type(value)
-    if kind in (str, bool, int, Decimal, Quantity, Element) or isinstance(value, Temporal):
+    if kind in (str, bool, int, Quantity, Element) or isinstance(value, Temporal):
         return value
+    if kind is Decimal:
+        return bounded(value)
     if kind is float:
-        return Decimal(repr(value))
+        return decimal(value)
     if isinstance(value, Unobtainable | Incomplete):
         raise GapError(value.reason)
     if isinstance(value, dt.datetime):
@@ -234,9 +237,9 @@ def plain(item: Any) -> Any:
         return item
     if kind is bool:
         return value
-    if item.type.is_decimal and kind is not Decimal:
-        return Decimal(repr(value)) if kind is float else Decimal(value)
-    return Decimal(repr(value)) if kind is float else value
+    if kind is Decimal:
+        return bounded(value)
+    return decimal(value) if kind is float or (item.type.is_decimal and kind is int) else value
 
 
 def quantity(item: Any) -> Quantity | None:
@@ -255,9 +258,9 @@ def quantity(item: Any) -> Quantity | None:
         if isinstance(data.get(key), Unobtainable | Incomplete):
             raise GapError(data[key].reason)
     amount = data.get("value")
-    if type(amount) not in (int, float, Decimal) or data.get("comparator"):
+    if not isinstance(amount, int | float | Decimal) or isinstance(amount, bool) or data.get("comparator"):
         return None
-    value = amount if type(amount) is Decimal else Decimal(repr(amount))
+    value = bounded(amount) if isinstance(amount, Decimal) else decimal(amount)
     if data.get("system") == UCUM and data.get("code"):
         return Quantity(value, data["code"])
     unit = data.get("code") or data.get("unit")

@@ -79,7 +79,12 @@ def _unescape(raw: str, text: str, start: int) -> str:
             )
         return _ESCAPES[escape]
 
-    return _ESCAPE.sub(replace, raw)
+    unescaped = _ESCAPE.sub(replace, raw)
+    try:
+        # Two escapes may be the halves of one character: '\\uD83D\\uDD25'.
+        return unescaped.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise FhirPathSyntaxError("Half a character", text, start, "both halves of the surrogate pair") from None
 
 
 def _unreadable(text: str, position: int) -> FhirPathSyntaxError:

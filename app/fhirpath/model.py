@@ -16,10 +16,6 @@ import msgspec
 from app.fhirpath.temporal import Date, DateTime, Time
 
 _TEMPORAL = {"date": Date, "dateTime": DateTime, "instant": DateTime, "time": Time}
-_SYSTEM = {
-    "boolean": "Boolean", "integer": "Integer", "decimal": "Decimal",
-    "date": "Date", "dateTime": "DateTime", "instant": "DateTime", "time": "Time",
-}  # fmt: skip
 
 
 class Child(msgspec.Struct, eq=False, gc=False):
@@ -48,9 +44,6 @@ class Type:
         self.is_resource = "Resource" in self.ancestors
         self.is_quantity = "Quantity" in self.ancestors
         self.temporal: Any = next((_TEMPORAL[a] for a in self.ancestors if a in _TEMPORAL), None)
-        self.system = (
-            next((_SYSTEM[a] for a in self.ancestors if a in _SYSTEM), "String") if self.is_primitive else None
-        )
         self.is_decimal = name == "decimal"
 
     @cached_property

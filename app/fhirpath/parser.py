@@ -8,12 +8,13 @@ from typing import NoReturn
 from app.fhirpath import syntax
 from app.fhirpath.errors import FhirPathSyntaxError
 from app.fhirpath.lexer import Token, tokenize
+from app.fhirpath.numeric import MAX_INTEGER
 from app.fhirpath.quantity import CALENDAR_UNITS, Quantity
 from app.fhirpath.temporal import Date, DateTime, Time
 
 MAX_LENGTH = 20_000
 MAX_DEPTH = 200
-_MAX_INTEGER = 2**31 - 1
+_MAX_DIGITS = 60
 
 _BINARY = {
     "implies": 1, "or": 2, "xor": 2, "and": 3, "in": 4, "contains": 4,
@@ -225,6 +226,8 @@ class Parser:
         if token.kind == "string":
             value = token.text
         elif token.kind == "number":
+            if len(token.text) > _MAX_DIGITS:
+                self.fail(f"Number of more than {_MAX_DIGITS} digits", token=token)
             value = Decimal(token.text) if "." in token.text else int(token.text)
             unit = self.token
             if unit.kind == "string" or (unit.kind == "identifier" and unit.text in CALENDAR_UNITS):
@@ -233,8 +236,8 @@ class Parser:
                 value = Quantity(Decimal(value), unit.text, calendar=unit.kind == "identifier")
             elif unit.kind == "identifier" and unit.start == end:
                 self.fail(f"Unexpected {self.shown()} after a number", "an operator")
-            elif isinstance(value, int) and value > _MAX_INTEGER:
-                self.fail(f"Integer above {_MAX_INTEGER}", "a decimal, or a string in quotes", token)
+            elif isinstance(value, int) and value > MAX_INTEGER:
+                self.fail(f"Integer above {MAX_INTEGER}", "a decimal, or a string in quotes", token)
         else:
             kind = {"date": Date, "datetime": DateTime, "time": Time}[token.kind]
             value = kind.parse(token.text[2:] if token.kind == "time" else token.text[1:])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from app.fhirpath import units
+from app.fhirpath.numeric import CONTEXT
 
 # Keyword → singular keyword (FHIRPath N1, "Time-valued Quantities").
 CALENDAR_UNITS = {
@@ -19,7 +20,6 @@ _UCUM_OF = {
     "year": "a", "month": "mo", "week": "wk", "day": "d",
     "hour": "h", "minute": "min", "second": "s", "millisecond": "ms",
 }  # fmt: skip
-_CONTEXT = Context(prec=28)
 _CALENDAR_OF = {ucum: unit for unit, ucum in _UCUM_OF.items()}
 
 
@@ -99,7 +99,7 @@ def _factor(code: str) -> Fraction:
 
 def decimal(value: Fraction) -> Decimal:
     """Exact where the value has an end, else to 28 digits."""
-    return _CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
 def common(left: Quantity, right: Quantity, *, loosely: bool = False) -> tuple[Fraction, Fraction] | None:
@@ -152,7 +152,7 @@ def add(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
     """
     first, second = left.keyword, right.keyword
     if (first or left.unit) == (second or right.unit) and bool(first) == bool(second):
-        return left.with_value(_CONTEXT.add(left.value, sign * right.value))
+        return left.with_value(CONTEXT.add(left.value, CONTEXT.multiply(right.value, Decimal(sign))))
     one, two = units.parse(left.ucum), units.parse(right.ucum)
     if first in _DAYS or second in _DAYS or one is None or two is None or one.dimension != two.dimension:
         return None
@@ -170,7 +170,7 @@ def multiply(left: Quantity, right: Quantity, *, divide: bool = False) -> Quanti
     """The product or quotient; None for an unknown unit, a calendar unit, or division by zero."""
     if divide and right.value == 0:
         return None
-    value = _CONTEXT.divide(left.value, right.value) if divide else _CONTEXT.multiply(left.value, right.value)
+    value = CONTEXT.divide(left.value, right.value) if divide else CONTEXT.multiply(left.value, right.value)
     if right.unit == "1":
         return left.with_value(value)
     if left.unit == "1" and not divide:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
-from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal, localcontext
 from typing import Any, ClassVar, Self
 
 from app.fhirpath.errors import FhirPathError
+from app.fhirpath.numeric import CONTEXT
 
 _ZONE = r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?"
 _CLOCK = r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?)?"
@@ -23,7 +24,6 @@ _TIME = re.compile(rf"{_CLOCK}\Z")
 
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND = range(1, 7)
 _LAST_OFFSET, _FIRST_OFFSET = 14 * 60, -12 * 60  # time zones in use: +14:00 comes first in the day, -12:00 last
-_MICRO = Decimal("0.000001")
 _WITHIN_MINUTE = Decimal("59.999999")
 
 
@@ -61,8 +61,14 @@ class Temporal:
         return hash((type(self), self.text))
 
     def bounds(self, low_offset: int | None, high_offset: int | None) -> tuple[dt.datetime, dt.datetime]:
-        """Earliest and latest instant this value can mean, in UTC, or in local time when the offset is None."""
-        raise NotImplementedError
+        """Earliest and latest instant this value can mean, in UTC, or in local time when the offset is None.
+
+        Not for a Time, which belongs to no day.
+        """
+        return (
+            _moment(filled(self.parts, last=False), low_offset),
+            _moment(filled(self.parts, last=True), high_offset),
+        )
 
     def mark(self) -> Any:
         """A hashable mark that equal values share."""
@@ -97,7 +103,7 @@ def _offsets(value: Temporal, other: Temporal) -> tuple[int | None, int | None]:
 def _moment(parts: tuple[Any, ...], offset: int | None) -> dt.datetime:
     seconds = parts[5] if len(parts) > 5 else Decimal(0)
     whole = int(seconds)
-    micro = int((seconds - whole) / _MICRO)
+    micro = int(CONTEXT.subtract(seconds, Decimal(whole)).scaleb(6, CONTEXT))
     try:
         year, month, day, hour, minute = parts[:5]
         local = dt.datetime(year, month, day, hour, minute, whole, micro)  # noqa: DTZ001 - shifted to UTC just below
@@ -120,7 +126,7 @@ def filled(parts: tuple[Any, ...], *, last: bool, places: int | None = None) -> 
     if len(known) < SECOND:
         known.append(_WITHIN_MINUTE if last else Decimal(0))
     if places is not None:
-        known[5] = known[5].quantize(Decimal(1).scaleb(-places), ROUND_DOWN)
+        known[5] = known[5].quantize(Decimal(1).scaleb(-places), ROUND_DOWN, CONTEXT)
     return tuple(known)
 
 
@@ -144,12 +150,6 @@ class Date(Temporal):
         del offset
         return cls(_date_text(parts), parts[:3])
 
-    def bounds(self, low_offset: int | None, high_offset: int | None) -> tuple[dt.datetime, dt.datetime]:
-        return (
-            _moment(filled(self.parts, last=False), low_offset),
-            _moment(filled(self.parts, last=True), high_offset),
-        )
-
 
 class DateTime(Temporal):
     """A point in time with precision from year to fractions of a second, with or without a time zone."""
@@ -165,7 +165,7 @@ class DateTime(Temporal):
         *groups, zone = found.groups()
         parts: tuple[Any, ...] = tuple(int(part) for part in groups[:5] if part is not None)
         if groups[5] is not None:
-            parts += (Decimal(groups[5]),)
+            parts += (_seconds(groups[5]),)
         offset = _zone_minutes(zone)
         if not _is_day(parts[:3]) or not _is_clock(parts[3:]) or (len(parts) > 3 and "T" not in text):
             return None
@@ -186,18 +186,12 @@ class DateTime(Temporal):
         """Millisecond precision, as `now()` asks for."""
         offset = moment.utcoffset()
         minutes = None if offset is None else int(offset.total_seconds() // 60)
-        second = Decimal(moment.second * 1000 + moment.microsecond // 1000).scaleb(-3)
+        second = Decimal(moment.second * 1000 + moment.microsecond // 1000).scaleb(-3, CONTEXT)
         day = (moment.year, moment.month, moment.day)
         return cls.of((*day, moment.hour, moment.minute, second), minutes)
 
     def __repr__(self) -> str:
         return f"@{self.text}" if len(self.parts) > 3 else f"@{self.text}T"
-
-    def bounds(self, low_offset: int | None, high_offset: int | None) -> tuple[dt.datetime, dt.datetime]:
-        return (
-            _moment(filled(self.parts, last=False), low_offset),
-            _moment(filled(self.parts, last=True), high_offset),
-        )
 
 
 class Time(Temporal):
@@ -217,7 +211,7 @@ class Time(Temporal):
         if minute is not None:
             parts += (int(minute),)
         if second is not None:
-            parts += (Decimal(second),)
+            parts += (_seconds(second),)
         return cls(text, parts) if _is_clock(parts) else None
 
     @classmethod
@@ -233,6 +227,11 @@ def add(value: Temporal, amount: Decimal, unit: str) -> Temporal | None:
     FHIRPath N1, "Date/Time Arithmetic": a fraction counts for seconds only; a value less precise than the unit is
     moved by whole units of its own precision; the last day of a month stays the last that exists.
     """
+    with localcontext(CONTEXT):
+        return _moved(value, amount, unit)
+
+
+def _moved(value: Temporal, amount: Decimal, unit: str) -> Temporal | None:
     if unit == "millisecond":
         amount, unit = amount / 1000, "second"
     if unit == "week":
@@ -298,6 +297,11 @@ def _add_to_time(value: Time, amount: Decimal, unit: str) -> Time:
     hours, rest = divmod(total, 3600)
     minutes, seconds = divmod(rest, 60)
     return Time.of((int(hours), int(minutes), seconds)[: len(value.parts)])
+
+
+def _seconds(text: str) -> Decimal:
+    """Nanoseconds are fine enough; digits beyond are kept in the text only."""
+    return Decimal(text[:12])
 
 
 def _is_day(parts: tuple[Any, ...]) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import sys
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app import fhirpath
-from app.fhirpath import Limits
+from app.fhirpath import Limits, Time
 
 MANY: dict[str, Any] = {"resourceType": "Patient", "name": [{"given": [f"n{n}"], "text": "same"} for n in range(300)]}
 
@@ -58,6 +60,49 @@ def test_regular_expressions_do_not_backtrack() -> None:
     text = "a" * 5_000 + "!"
     expression = fhirpath.compile("%text.matches('^(a+)+$')")
     assert expression.evaluate(None, variables={"text": text}, limits=Limits(seconds=1.0)) == [False]
+
+
+EXTREME = [
+    ("%x.truncate()", Decimal("1e999999999")),
+    ("%x.toString()", Decimal("1e-999999999")),
+    ("%x.x + 1", {"x": Decimal("NaN")}),
+    ("%x.x > 1", {"x": float("inf")}),
+    ("%x.value = 1 'mg'", {"value": {"resourceType": "Nothing", "value": Decimal("1e999999999"), "unit": "mg"}}),
+    ("%x.length()", "\ud83d"),
+    ("%x.matches('a')", "\ud83d"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), EXTREME)
+def test_extreme_values_are_refused(text: str, value: Any) -> None:
+    with pytest.raises(fhirpath.FhirPathError):
+        fhirpath.compile(text).evaluate(None, variables={"x": value})
+
+
+LARGE = [
+    ("12345678901234567890123456789012345678.5 ~ 1.5", [False]),
+    ("(99999999999999999999999999999999999999.5).round(28)", []),
+    ("9999999999.0.power(99) > 1", [True]),
+    ("9999999999.0.power(999)", []),
+    ("1000.exp()", [Decimal("1.970071114017046993888879352243323E+434")]),
+    ("2.power(99999)", []),
+    ("@2026-01-01 + 999999999999999999999999999999 years", []),
+    ("'\\uD83D\\uDD25'.length()", [1]),
+]
+
+
+@pytest.mark.parametrize(("text", "result"), LARGE)
+def test_large_values_end_well(text: str, result: list[Any]) -> None:
+    assert fhirpath.compile(text).evaluate({}) == result
+
+
+def test_the_decimal_context_of_the_application_does_not_matter() -> None:
+    expression = fhirpath.compile("1.23456789 * 2 + 10.0 / 3.0 - -1.000000001 + @2026-01-01T00:00:00.001Z.precision()")
+    expected = expression.evaluate({})
+    with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.Inexact])):
+        assert expression.evaluate({}) == expected
+        assert fhirpath.compile("@T10:00:00.123456 + 0.5 seconds").evaluate({}) == [Time.parse("10:00:00.623456")]
+        assert fhirpath.compile("1.23456 'mg' + 1 'ug' = 1.23556 'mg'").evaluate({}) == [True]
 
 
 def test_a_trace_is_bounded() -> None:

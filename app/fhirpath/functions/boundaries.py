@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from app.fhirpath.arithmetic import CONTEXT
 from app.fhirpath.collection import integer, kind_of, single
 from app.fhirpath.element import Items, quantity
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.conversion import to_quantity
 from app.fhirpath.functions.registry import function
+from app.fhirpath.numeric import CONTEXT
 from app.fhirpath.quantity import Quantity, common
 from app.fhirpath.scope import Scope
 from app.fhirpath.temporal import Date, DateTime, Temporal, Time, filled
@@ -59,7 +59,8 @@ def _decimal_boundary(value: Decimal, places: int | None, *, last: bool) -> Deci
         return None
     half = Decimal(5).scaleb(_exponent(value) - 1)
     edge = CONTEXT.add(value, half if last else -half)
-    return edge.quantize(Decimal(1).scaleb(-places), ROUND_CEILING if last else ROUND_FLOOR, CONTEXT)
+    bound = edge.quantize(Decimal(1).scaleb(-places), ROUND_CEILING if last else ROUND_FLOOR, CONTEXT)
+    return bound if bound.is_finite() else None
 
 
 def _exponent(value: Decimal) -> int:

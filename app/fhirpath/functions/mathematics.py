@@ -6,11 +6,11 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from app.fhirpath.arithmetic import CONTEXT, fitting
 from app.fhirpath.collection import integer, kind_of, number, single
 from app.fhirpath.element import Items, quantity
 from app.fhirpath.errors import FhirPathError
 from app.fhirpath.functions.registry import function
+from app.fhirpath.numeric import CONTEXT, fitting
 from app.fhirpath.scope import Scope
 
 _SECTION = "FHIRPath N1, Math"
@@ -41,11 +41,11 @@ def abs_(scope: Scope, items: Items) -> Items:
     if value is None:
         return []
     if type(value) in (int, Decimal):
-        return fitting(abs(value))
+        return fitting(abs(value) if type(value) is int else CONTEXT.abs(value))
     amount = quantity(value)
     if amount is None:
         raise FhirPathError(f"abs() is not defined for {kind_of(value)}")
-    return [amount.with_value(abs(amount.value))]
+    return [amount.with_value(CONTEXT.abs(amount.value))]
 
 
 def _to_integer(items: Items, name: str, rounding: str) -> Items:
@@ -84,7 +84,9 @@ def round_(scope: Scope, items: Items, precision: Items | None = None) -> Items:
     quantum = Decimal(1).scaleb(-min(places, 28))
     amount = quantity(single(items, "the input of round()"))
     if amount is not None:
-        return [amount.with_value(amount.value.quantize(quantum, ROUND_HALF_UP, CONTEXT))]
+        return [
+            amount.with_value(rounded) for rounded in fitting(amount.value.quantize(quantum, ROUND_HALF_UP, CONTEXT))
+        ]
     value = _number(items, "round")
     return [] if value is None else fitting(Decimal(value).quantize(quantum, ROUND_HALF_UP, CONTEXT))
 
