@@ -31,6 +31,8 @@ _WORDS = {
     "state": "the member's state",
     "plan_id": "the member's plan",
     "group_id": "the member's group",
+    "bin": "the member's pharmacy card",
+    "pcn": "the member's pharmacy card",
     "route": "the route of administration",
     "dose_form": "the dose form",
     "site_pos": "where it will be given",
