@@ -125,11 +125,9 @@ class _Row:
             )
             return None
 
-    def code_list(self, name: str, system: str | None) -> CodeList | None:
-        """Codes of one system, or a named list."""
-        value = self.cells.get(name)
-        if value is None:
-            return None
+    def code_list(self, name: str, system: str | None) -> CodeList:
+        """Codes of one system, or a named list, in a cell that is filled."""
+        value = self.cells[name]
         codes: list[Code] = []
         for part in (piece.strip() for piece in value.split(";")):
             if part.startswith("list:"):
@@ -332,7 +330,7 @@ def _match(row: _Row) -> tuple[str, CodeList | Literal["*"] | None]:
         )
     codes = row.code_list("match_code", system)
     digits = {"ndc9": 9, "ndc11": 11}.get(level)
-    if digits and codes and any(len(code) in (9, 11) and len(code) != digits for _, code in codes.exact):
+    if digits and any(len(code) in (9, 11) and len(code) != digits for _, code in codes.exact):
         row.complain(
             "match_level",
             f"An {level} code has {digits} digits.",
@@ -350,8 +348,8 @@ def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
         if name in row.cells and (allowed := row.words(name)):
             conditions.append(OneOf(name, allowed, derived_ok or name not in _INFERRED))
             specificity += BY_NAME[name].weight
-    if "dx" in row.cells and (codes := row.code_list("dx", "ICD-10-CM")) is not None:
-        conditions.append(Indication(codes))
+    if "dx" in row.cells:
+        conditions.append(Indication(row.code_list("dx", "ICD-10-CM")))
         specificity += BY_NAME["dx"].weight
     for flag in sorted(row.words("condition_flag")):
         conditions.append(Flag(flag.removeprefix("!"), not flag.startswith("!")))
