@@ -66,7 +66,7 @@ def test_what_the_roster_leaves_blank_is_none(tmp_path: Path) -> None:
         ("\ufeffmember_id,birth_date,line,from\nM1,1980-05-01,ma,2024-01-01\n", Member("M1", "roster", "ma")),
         ("member_id , birth_date,line,from\r\n M1 ,1980-05-01, ma ,2024-01-01\r\n", Member("M1", "roster", "ma")),
         ("# x\n  # y\n\nmember_id,birth_date,line,from\n\nM1,1980-05-01,ma,2024-01-01", Member("M1", "roster", "ma")),
-        ('member_id,birth_date,line,from,plan\nM1,1980-05-01,ma,2024-01-01,"a,b"\n', Member("M1", "roster", "ma", "a,b")),
+        ('member_id,birth_date,line,from,plan\nM1,1980-05-01,ma,2024-01-01,"a,b"', Member("M1", "roster", "ma", "a,b")),
         (
             "member_id,birth_date,line,from,bin,pcn,note\nM1,1980-05-01,ma,2024-01-01,999999,PCN,ignored\n",
             Member("M1", "roster", "ma", bin="999999", pcn="PCN"),
