@@ -50,7 +50,7 @@ class Evidence:
         return self._rulebook.member_of(value, value_set)
 
     def _contained(self, reference: references.Reference) -> Resource | None:
-        """What a `#id` stands for. It does not say in which resource it stands, so it must be the only one of its id."""
+        """What a `#id` stands for. It does not say which resource holds it, so it must be the only one of its id."""
         holders = [self._order, *(resource for kept in self._record.values() for resource in kept.resources)]
         found = [inside for holder in holders if (inside := self._chart.resolve(reference.text, holder)) is not None]
         return found[0] if len(found) == 1 else None

@@ -46,6 +46,7 @@ _WORDS = {
 class OrderFacts:
     """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`.
 
+    `products` are the codes of each product it asks for.
     `trouble` says why the drug or device itself could not be read, when the EHR failed to give it.
     """
 
@@ -56,6 +57,7 @@ class OrderFacts:
     patient: Resource | None
     encounter: Resource | None
     codes: frozenset[Code]
+    products: tuple[frozenset[Code], ...]
     options: frozenset[Code]
     signals: OrderSignals
     is_drug: bool
@@ -121,6 +123,7 @@ def build_facts(
         patient=patient,
         encounter=encounter,
         codes=stated,
+        products=(stated,) if len(content.products) == 1 else _each(content.products),
         options=options | billed,
         signals=signals,
         is_drug=resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes),
@@ -149,6 +152,10 @@ def _codes(found: tuple[codings.Coding, ...]) -> set[Code]:
         elif coding.system:
             codes.add(as_code(coding))
     return codes
+
+
+def _each(products: tuple[tuple[codings.Coding, ...], ...]) -> tuple[frozenset[Code], ...]:
+    return tuple(with_ndc_product(_codes(product)) for product in products)
 
 
 def _drug_options(options: frozenset[Code], rulebook: Rulebook) -> frozenset[Code]:

@@ -46,7 +46,7 @@ def rules_in_play(facts: OrderFacts, hook: str, rulebook: Rulebook) -> InPlay:
     route = decide_route(rulebook.table, facts.signals) if facts.is_drug else None
     if facts.match.outcome != "found":
         return InPlay(facts, route, (), ())
-    meant = _meanings(facts, rulebook) if route is not None else [facts.codes]
+    meant = _meanings(facts, rulebook) if route is not None else list(facts.products)
     policies: list[Policy | None] = []
     track = route.track if route is not None else None
     if route is None or route.track == "medical":

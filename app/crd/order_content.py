@@ -34,9 +34,13 @@ _PAYLOAD_CONTENT = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Commun
 
 @dataclass(frozen=True, slots=True)
 class OrderContent:
-    """What is ordered. `unresolved` names the reference to the drug or device that could not be followed."""
+    """What is ordered. `unresolved` names the reference to the drug or device that could not be followed.
+
+    `stated` are all its codings, `products` those of each product apart: one order may ask for several.
+    """
 
     stated: tuple[codings.Coding, ...]
+    products: tuple[tuple[codings.Coding, ...], ...]
     billing_options: tuple[codings.Coding, ...]
     words: str
     unresolved: str | None
@@ -49,10 +53,12 @@ def read_content(resource: Resource, chart: Chart, element: str) -> OrderContent
     """Read an order. InvalidRequest names the element of a date that is none."""
     concepts, unresolved, medication = _concepts(resource, chart)
     found = tuple(dict.fromkeys(coding for concept in concepts for coding in codings.codings_of(concept)))
+    products = tuple(each for concept in _products(resource) if (each := codings.codings_of(concept)))
     options = [option for concept in (*concepts, medication, resource) for option in codings.billing_options(concept)]
     written = _day(resource, _WRITTEN.get(resource["resourceType"], "authoredOn"), element)
     return OrderContent(
         stated=found,
+        products=products or (found,),
         billing_options=tuple(dict.fromkeys(options)),
         words=_words(concepts, found, resource),
         unresolved=unresolved,
@@ -100,22 +106,29 @@ def _plain_concepts(resource: Resource) -> Iterator[Any]:
     if kind == "ServiceRequest":
         yield resource.get("code")
     elif kind == "NutritionOrder":
-        diet, formula = resource.get("oralDiet"), resource.get("enteralFormula")
+        diet = resource.get("oralDiet")
         yield from listed(diet.get("type")) if isinstance(diet, dict) else ()
-        for supplement in listed(resource.get("supplement")):
-            yield supplement.get("type") if isinstance(supplement, dict) else None
-        if isinstance(formula, dict):
-            yield formula.get("baseFormulaType")
-            yield formula.get("additiveType")
+        yield from _products(resource)
     elif kind == "VisionPrescription":
-        for lens in listed(resource.get("lensSpecification")):
-            yield lens.get("product") if isinstance(lens, dict) else None
+        yield from _products(resource)
     elif kind == "CommunicationRequest":
         yield from listed(resource.get("category"))
         for payload in listed(resource.get("payload")):
             for extension in listed(payload.get("extension")) if isinstance(payload, dict) else ():
                 if isinstance(extension, dict) and extension.get("url") == _PAYLOAD_CONTENT:
                     yield extension.get("valueCodeableConcept")
+
+
+def _products(resource: Resource) -> Iterator[Any]:
+    """The products of the two kinds of order that may ask for several at once; all else of an order describes one."""
+    for supplement in listed(resource.get("supplement")):
+        yield supplement.get("type") if isinstance(supplement, dict) else None
+    formula = resource.get("enteralFormula")
+    if isinstance(formula, dict):
+        yield formula.get("baseFormulaType")
+        yield formula.get("additiveType")
+    for lens in listed(resource.get("lensSpecification")):
+        yield lens.get("product") if isinstance(lens, dict) else None
 
 
 def _reference_words(reference: Any) -> str:
