@@ -141,15 +141,18 @@ def _ask(policy: Policy, evidence: Evidence) -> Asked:
 
 
 def _determination(play: InPlay, answers: tuple[Answer, ...], rulebook: Rulebook, today: date) -> Determination:
-    """Put together with its expiry: the shortest validity, cut where a rule behind it ends."""
-    days = min((answer.valid_days for answer in answers if answer.valid_days), default=rulebook.payer.valid_days)
+    """Put together with its expiry: the shortest validity, cut where a rule behind it ends.
+
+    A rule that has ended by today still answers for a service before its end, and that answer holds for today.
+    """
+    days = min(answer.valid_days or rulebook.payer.valid_days for answer in answers)
     ends = [today + timedelta(days=days)]
     scopes = [policy.scope for policy in play.policies if policy is not None]
     ends += [scope.effective_to - timedelta(days=1) for scope in scopes if scope.effective_to is not None]
     row = rulebook.table.rule(play.route.rule_id) if play.route is not None and play.route.rule_id else None
     if row is not None and row.effective_to is not None:
         ends.append(row.effective_to - timedelta(days=1))
-    return Determination(play.facts.order.key, answers, play.facts.on, min(ends), play.route)
+    return Determination(play.facts.order.key, answers, play.facts.on, max(today, min(ends)), play.route)
 
 
 def sentence(words: str) -> str:
