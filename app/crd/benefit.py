@@ -72,9 +72,13 @@ def unruled(words: str) -> Answer:
 
 
 def undetermined(route: RouteDecision) -> Answer:
-    """The benefit cannot be told: conditional on what is missing."""
+    """The benefit cannot be told: conditional on what is missing, under the codes a row says so of (J3490)."""
     return Answer(
-        "conditional", "conditional", info_needed=route.info_needed or ("OTH",), reasons=(Reason(route.reason),)
+        "conditional",
+        "conditional",
+        info_needed=route.info_needed or ("OTH",),
+        billing_codes=route.outcome.billing_codes if route.outcome else (),
+        reasons=(Reason(route.reason),),
     )
 
 
