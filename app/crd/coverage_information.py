@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.fhir import references
+from app.fhir import dates, references
 from app.rulebook.answer import REASONS, Answer, Detail, Quantity, Reason
 from app.rulebook.codes import as_coding
 from app.rulebook.rulebook import Rulebook
@@ -143,3 +143,12 @@ def substance(repetition: Extension) -> list[Extension]:
     return [
         part for part in repetition.get("extension") or () if isinstance(part, dict) and part.get("url") not in passing
     ]
+
+
+def expired(repetition: Extension, today: date) -> bool:
+    """Whether the last day a repetition is honoured has passed."""
+    for part in repetition.get("extension") or ():
+        if isinstance(part, dict) and part.get("url") == "expiry-date":
+            last = dates.last_day(part.get("valueDate"))
+            return last is not None and last < today
+    return False

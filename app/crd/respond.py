@@ -19,6 +19,7 @@ from app.crd.coverage_information import (
     Serializer,
     coverage_information,
     coverage_key,
+    expired,
     stated,
     substance,
 )
@@ -71,7 +72,8 @@ def give(
     key = references.local_key(coverage)
     before = stated(order.resource)
     superseded = [repetition for repetition in before if coverage_key(repetition) == key]
-    if superseded and [substance(each) for each in superseded] == [substance(each) for each in fresh]:
+    said = [substance(each) for each in superseded if not expired(each, today)]
+    if said == [substance(each) for each in fresh]:
         return Given(determination, assertion_id, None)
     return Given(determination, assertion_id, _action(order, superseded, fresh))
 
