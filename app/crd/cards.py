@@ -11,10 +11,11 @@ from datetime import date
 from typing import Any
 
 from app.crd.chart import Resource
-from app.crd.coverage_information import URL as COVERAGE_INFORMATION_URL
+from app.crd.coverage_information import stated
 from app.crd.determine import Decided
 from app.crd.facts import OrderFacts
-from app.crd.order_content import orderer
+from app.crd.order_content import listed, orderer
+from app.fhir import references
 from app.hooks.configuration import CARD_TYPES, Configuration
 from app.rulebook.codes import as_coding
 from app.rulebook.guidance import Guidance, Suggestion
@@ -23,6 +24,13 @@ from benefit_router import Code
 
 TOPIC_SYSTEM = "http://terminology.hl7.org/CodeSystem/cdshooks-card-type"
 ASSOCIATED = "davinci-crd.associated-resource"
+
+# Where an order says what it is for; of the other types no order under another code can be proposed.
+_CODE_ELEMENT = {
+    "MedicationRequest": "medicationCodeableConcept",
+    "DeviceRequest": "codeCodeableConcept",
+    "ServiceRequest": "code",
+}
 
 NewId = Callable[[], str]
 
@@ -40,14 +48,20 @@ def shown(decided: Sequence[Decided], configuration: Configuration) -> list[Show
     found: dict[str, Shown] = {}
     for each in decided:
         for guidance in each.play.guidance:
-            if not configuration.wants(guidance.topic) or not each.evidence.judge(guidance.condition).value:
-                continue
             facts, slug = each.play.facts, guidance.scope.slug
+            if not configuration.wants(guidance.topic) or not _fits(guidance, facts):
+                continue
+            if not each.evidence.judge(guidance.condition).value:
+                continue
             key = slug if not guidance.suggestions else f"{slug} {facts.order.key}"
             before = found.get(key)
             found[key] = replace(before, orders=(*before.orders, facts)) if before else Shown(guidance, (facts,))
     ranked = sorted(found.values(), key=lambda each: -each.guidance.priority)
     return ranked[: configuration.max_cards]
+
+
+def _fits(guidance: Guidance, facts: OrderFacts) -> bool:
+    return guidance.response != "alternate-request" or facts.order.resource["resourceType"] in _CODE_ELEMENT
 
 
 def build_card(each: Shown, rulebook: Rulebook, *, several_orders: bool, today: date, new_id: NewId) -> dict[str, Any]:
@@ -99,37 +113,40 @@ def _alternate(offer: Suggestion, order: Resource, new_id: NewId) -> Iterable[di
 def _with_code(order: Resource, codes: tuple[Code, ...], display: str) -> Resource:
     """The order asking for something else. What an earlier answer said of it does not carry over."""
     concept = {"coding": [as_coding(code, display) for code in codes], "text": display}
-    element = {"MedicationRequest": "medicationCodeableConcept", "DeviceRequest": "codeCodeableConcept"}.get(
-        order["resourceType"], "code"
-    )
-    replaced = {"medicationReference", "codeReference", element, "text"}
+    element = _CODE_ELEMENT[order["resourceType"]]
+    earlier = stated(order)
     changed: Resource = {}
     for name, value in order.items():
-        if name in replaced:
-            if name != "text":
-                changed[element] = concept
-        elif name == "extension":
-            kept = [each for each in value if each.get("url") != COVERAGE_INFORMATION_URL]
+        if name in ("medicationReference", "codeReference", element):
+            changed[element] = concept
+        elif name in ("extension", "contained"):
+            # A contained drug that nothing refers to any more would break FHIR's dom-3.
+            kept = [each for each in listed(value) if each not in earlier and not _is_ordered(each, order)]
             if kept:
                 changed[name] = kept
-        else:
+        elif name != "text":
             changed[name] = value
+    changed.setdefault(element, concept)
     return changed
+
+
+def _is_ordered(contained: Any, order: Resource) -> bool:
+    """Whether this is the contained drug or device that the order asks for."""
+    pointed = [references.parse(order.get(name)) for name in ("medicationReference", "codeReference")]
+    inside = [each.id for each in pointed if each is not None and each.kind == "contained"]
+    return isinstance(contained, dict) and contained.get("id") in inside
 
 
 def _additional(offer: Suggestion, order: Resource, today: date, new_id: NewId) -> Iterable[dict[str, Any]]:
     """Orders to add, for the same patient, encounter and requester."""
     for kind, codes, display in offer.orders:
         concept = {"coding": [as_coding(code, display) for code in codes], "text": display}
-        element = {"MedicationRequest": "medicationCodeableConcept", "DeviceRequest": "codeCodeableConcept"}.get(
-            kind, "code"
-        )
         resource: Resource = {
             "resourceType": kind,
             "id": new_id(),
             "status": "draft",
             "intent": "original-order",
-            element: concept,
+            _CODE_ELEMENT[kind]: concept,
             "subject": order.get("subject") or order.get("patient"),
         }
         if order.get("encounter"):
