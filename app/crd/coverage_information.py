@@ -107,11 +107,13 @@ def _value(detail: Detail) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"valueBoolean": value}
     if isinstance(value, Quantity):
-        unit = value.unit
-        return {
-            "valueQuantity": {"value": value.value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
-        }
+        return {"valueQuantity": quantity(value)}
     return {"valueUrl": value} if detail.link else {"valueString": value}
+
+
+def quantity(value: Quantity) -> dict[str, Any]:
+    """A FHIR Quantity in UCUM."""
+    return {"value": value.value, "unit": value.unit, "system": "http://unitsofmeasure.org", "code": value.unit}
 
 
 def _contact(slug: str, rulebook: Rulebook) -> dict[str, Any]:

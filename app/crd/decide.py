@@ -20,6 +20,13 @@ from app.rulebook.policies import Policy
 from app.rulebook.rulebook import Rulebook
 from benefit_router import RouteDecision
 
+_NO_MEMBER = {
+    "not-found": "no-member-found",
+    "mismatch": "no-member-found",
+    "ended": "no-active-coverage",
+    "unclear": "coverage-not-found",
+}
+
 
 def decide(play: InPlay, evidence: Evidence, *, rulebook: Rulebook, today: date) -> Determination:
     """The Determination for one order. Never raises for what the order says; what cannot be told is said to be so."""
@@ -59,9 +66,7 @@ def _administration(route: RouteDecision) -> Iterator[Answer]:
 
 def _without_member(facts: OrderFacts) -> Answer | None:
     """The fixed answers when there is no member to decide for (davinci-crd resp-44, resp-45)."""
-    code = {"not-found": "no-member-found", "ended": "no-active-coverage", "unclear": "coverage-not-found"}.get(
-        facts.match.outcome
-    )
+    code = _NO_MEMBER.get(facts.match.outcome)
     return Answer("not-covered", reasons=(Reason(facts.match.words, code),)) if code is not None else None
 
 

@@ -27,9 +27,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberMatch:
-    """`found` has the member; `ended` was a member but not on that day; `unclear` cannot be told apart."""
+    """`found` has the member; `ended` was a member but not on that day; `unclear` cannot be told apart.
 
-    outcome: Literal["found", "not-found", "ended", "unclear"]
+    `mismatch`: the identifier is a member's, the person is somebody else.
+    """
+
+    outcome: Literal["found", "not-found", "mismatch", "ended", "unclear"]
     member: Member | None = None
     words: str = ""
 

@@ -72,7 +72,7 @@ class Roster:
         spans = self._spans[ids[0]]
         stated = (patient or {}).get("birthDate")
         if stated and spans[0].member.birth_date and not _same_birth(spans[0].member.birth_date, stated):
-            return MemberMatch("not-found", words="The birth date differs from the one on file for this identifier.")
+            return MemberMatch("mismatch", words="The birth date differs from the one on file for this identifier.")
         for span in spans:
             if span.start <= on and (span.end is None or on < span.end):
                 return MemberMatch("found", span.member)

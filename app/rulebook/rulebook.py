@@ -134,7 +134,18 @@ def load(rules: Path, questionnaires: Path) -> Loaded:
         return Loaded(
             None, (Problem(str(error.filename), None, None, f"It cannot be read: {error.strerror}.", remedy),)
         )
-    return build(files)
+    loaded = build(files)
+    return Loaded(loaded.rulebook, (*_passed_over(rules), *loaded.problems))
+
+
+def _passed_over(rules: Path) -> Iterator[Problem]:
+    """Files in the rule folders that nothing reads, such as a policy saved as .yml."""
+    for folder in _FOLDERS:
+        for path in sorted((rules / folder).glob("*")):
+            if path.is_file() and path.suffix not in (".csv", ".yaml") and not path.name.startswith("."):
+                file = path.relative_to(rules).as_posix()
+                remedy = "Name rule files .yaml and tables .csv, in small letters; keep other files elsewhere."
+                yield Problem(file, None, None, "The file is not read.", remedy, "warning")
 
 
 def build(files: Mapping[str, str]) -> Loaded:

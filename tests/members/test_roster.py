@@ -158,17 +158,17 @@ def test_spans(tmp_path: Path, member_id: str, day: str, outcome: str, plan: str
         ("M1", None, "found"),
         ("M1", {}, "found"),
         ("M1", {"birthDate": "1980-05-01"}, "found"),
-        ("M1", {"birthDate": "1980-05-02"}, "not-found"),
+        ("M1", {"birthDate": "1980-05-02"}, "mismatch"),
         ("M1", {"birthDate": "1980-05"}, "found"),
-        ("M1", {"birthDate": "1980-06"}, "not-found"),
+        ("M1", {"birthDate": "1980-06"}, "mismatch"),
         ("M1", {"birthDate": "1980"}, "found"),
-        ("M1", {"birthDate": "1981"}, "not-found"),
+        ("M1", {"birthDate": "1981"}, "mismatch"),
         # What is no date is no contradiction.
         ("M1", {"birthDate": "May 1980"}, "found"),
         ("M1", {"birthDate": 1980}, "found"),
         # Nothing on file to compare with.
         ("M3", {"birthDate": "1990-01-01"}, "ended"),
-        ("M9", {"birthDate": "1980-05-01"}, "not-found"),
+        ("M9", {"birthDate": "1980-05-01"}, "mismatch"),
     ],
 )
 def test_birth_date(tmp_path: Path, member_id: str, patient: dict[str, Any] | None, outcome: str) -> None:
