@@ -1,8 +1,8 @@
 """The coverage-information extension of CRD 2.0: the same determination in the adopted version's words.
 
-Source: davinci-crd 2.0.1, StructureDefinition ext-coverage-information. What 2.0 cannot say is said in the nearest words
-it has, never in more favourable ones: `indeterminate` becomes `conditional`, and what has no code goes into the text of a
-reason.
+Source: davinci-crd 2.0.1, StructureDefinition ext-coverage-information. What 2.0 cannot say is said in the nearest
+words it has, never in more favourable ones: `indeterminate` becomes `conditional`, and what has no code goes into the
+text of a reason.
 """
 
 from __future__ import annotations

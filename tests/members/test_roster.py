@@ -168,7 +168,7 @@ def test_spans(tmp_path: Path, member_id: str, day: str, outcome: str, plan: str
         ("M1", {"birthDate": 1980}, "found"),
         # Nothing on file to compare with.
         ("M3", {"birthDate": "1990-01-01"}, "ended"),
-        ("M9", {"birthDate": "1980-05-01"}, "mismatch"),
+        ("M9", {"birthDate": "1980-05-01"}, "not-found"),
     ],
 )
 def test_birth_date(tmp_path: Path, member_id: str, patient: dict[str, Any] | None, outcome: str) -> None:
