@@ -10,7 +10,7 @@ from typing import Any
 
 from app.fhirpath.element import Element, Items, plain, quantity, system
 from app.fhirpath.errors import FhirPathError, GapError
-from app.fhirpath.gaps import gaps_in
+from app.fhirpath.gaps import Incomplete, Unobtainable, gaps_in
 from app.fhirpath.numeric import CONTEXT
 from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.scope import Scope
@@ -93,12 +93,11 @@ def equal_items(left: Any, right: Any) -> bool | None:
         if kind is str or kind is int or kind is bool or kind is Decimal:
             return bool(a == b)
         if kind is Element:
+            _refuse_gaps(a, b)
             if a.value is None or b.value is None:
                 return bool(a.value is b.value and a.sibling == b.sibling)
             if a.value == b.value:
                 return True
-            if (reason := next(gaps_in([a.value, b.value]), None)) is not None:
-                raise GapError(reason)
             return _equal_quantities(a, b) if a.type.is_quantity and b.type.is_quantity else False
         if kind is Quantity:
             return _equal_quantities(a, b)
@@ -112,6 +111,12 @@ def equal_items(left: Any, right: Any) -> bool | None:
     if kind is Quantity or other is Quantity or kind is Element or other is Element:
         return _equal_quantities(a, b)
     return False
+
+
+def _refuse_gaps(a: Element, b: Element) -> None:
+    """A comparison of complex elements looks at everything inside them."""
+    for reason in gaps_in([a.value, a.sibling, b.value, b.sibling]):
+        raise GapError(reason)
 
 
 def _equal_quantities(left: Any, right: Any) -> bool | None:
@@ -177,6 +182,7 @@ def equivalent_items(left: Any, right: Any) -> bool:
     if isinstance(a, Temporal) and isinstance(b, Temporal):
         return bool(equal_items(a, b))
     if type(a) is Element and type(b) is Element:
+        _refuse_gaps(a, b)
         if a.value == b.value:
             return True
         if not (a.type.is_quantity and b.type.is_quantity):
@@ -249,6 +255,8 @@ def bucket(item: Any) -> Any:
         return amount.mark()
     if type(value) is Element:
         fields = value.value.values() if type(value.value) is dict else ()
+        if any(isinstance(entry, Unobtainable | Incomplete) for entry in fields):
+            raise GapError(next(gaps_in(value.value)))
         return frozenset(entry for entry in fields if type(entry) is str)
     return value
 

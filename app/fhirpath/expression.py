@@ -11,7 +11,7 @@ from app.fhirpath import model
 from app.fhirpath.analysis import Analysis
 from app.fhirpath.element import Element, Items, lift, output
 from app.fhirpath.emitter import Emitter
-from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError
+from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError, LimitError
 from app.fhirpath.gaps import Judgement, Missing
 from app.fhirpath.judging import JudgingEmitter, lifted
 from app.fhirpath.model import Type
@@ -106,7 +106,21 @@ class Expression:
         member_of: MemberOf | None = None,
         limits: Limits | None = None,
     ) -> Judgement:
-        """True, False, or unknown with what it hinged on; FhirPathError when the result is no Boolean."""
+        """True, False, or unknown with what it hinged on; FhirPathError when the result is no Boolean.
+
+        The plain closures are tried first, being twice as fast: where they come to a Boolean without meeting a gap,
+        nothing was missing. Only then are the three-valued ones asked what is known and what is not.
+        """
+        scope = self._scope(variables, now, resolve, member_of, limits)
+        scope.unanswered = True
+        try:
+            items = self._run(self._body, scope, self._enter(scope, resource, lift))
+            if len(items) == 1:
+                return self._judgement(items)
+        except LimitError:
+            raise
+        except FhirPathError:
+            pass
         scope = self._scope(variables, now, resolve, member_of, limits)
         this = self._enter(scope, resource, _lifted)
         return self._judgement(self._run(self._judging, scope, this))

@@ -18,13 +18,11 @@ from app.fhirpath.emitter import Emitter, context, restoring
 from app.fhirpath.errors import GapError
 from app.fhirpath.functions import FUNCTIONS, Function
 from app.fhirpath.functions.subsetting import at
-from app.fhirpath.gaps import Incomplete, Missing, Unobtainable, gaps_in
+from app.fhirpath.gaps import Incomplete, Missing, Unobtainable
 from app.fhirpath.operators import BINARY
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
 from app.fhirpath.scope import Body, Scope
 from app.fhirpath.threevalued import LOGIC, WHOLE
-
-_COMPARING = frozenset({"=", "!=", "~", "!~"})
 
 
 class JudgingEmitter(Emitter):
@@ -111,12 +109,9 @@ class JudgingEmitter(Emitter):
             return _union(label, left, right)
         if operator in ("in", "contains"):
             return _membership(label, *((left, right) if operator == "in" else (right, left)))
-        compares = operator in _COMPARING
 
         def run(scope: Scope, this: Items) -> Items:
             first, second = left(scope, this), right(scope, this)
-            if compares and (gaps := inner_gaps(label, first, second)):
-                return unknown(*gaps)
             return strict(label, lambda: apply(scope, first, second), first, second)
 
         return run
@@ -152,8 +147,6 @@ def _judged_call(function: Function, label: str, source: Body, arguments: list[t
         data = [items, *(value for value, (evaluated, _) in zip(passed, arguments, strict=True) if evaluated)]
         if flow == "each":
             return each(label, lambda: run(scope, items, *passed), *data)
-        if flow == "compare" and (gaps := inner_gaps(label, *data)):
-            return unknown(*gaps)
         return strict(label, lambda: run(scope, items, *passed), *data)
 
     return call
@@ -248,12 +241,6 @@ def lifted(value: Any, label: str, kind: model.Type | None) -> Items:
     return items or absent(label, "no value")
 
 
-def inner_gaps(label: str, *operands: Items) -> tuple[Missing, ...]:
-    """The gaps that stand inside complex items, where a comparison would meet them."""
-    values = [item.value for items in operands for item in items if type(item) is Element and type(item.value) is dict]
-    return tuple(dict.fromkeys(Missing(label, reason, "unobtainable") for reason in gaps_in(values)))
-
-
 def _union(label: str, left: Body, right: Body) -> Body:
     apply = BINARY["|"]
 
@@ -272,8 +259,6 @@ def _membership(label: str, left: Body, right: Body) -> Body:
         item, collection = left(scope, this), right(scope, this)
         if is_open(item):
             return Partial([], open_because(item), open=True)
-        if gaps := inner_gaps(label, item, collection):
-            return unknown(*gaps)
         result = strict(label, lambda: apply(scope, item, list(collection)), item)
         if is_open(collection) and result and not truth(result):
             return Partial([], open_because(collection), open=True)

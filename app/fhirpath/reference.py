@@ -15,7 +15,6 @@ BEGIN = "<!-- functions: made by python -m app.fhirpath.reference docs/fhirpath.
 END = "<!-- end of functions -->"
 _FLOWS = {
     "strict": "unknown",
-    "compare": "unknown, also when part of an item is missing",
     "each": "the rest, left open",
     "whole": "three-valued",
 }

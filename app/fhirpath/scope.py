@@ -34,7 +34,7 @@ class Scope:
 
     __slots__ = (
         "_checkpoint", "_deadline", "_steps", "context", "defined", "index", "lifted", "limits", "member_of", "now",
-        "recorder", "resolve", "resource", "root", "total", "variables",
+        "recorder", "resolve", "resource", "root", "total", "unanswered", "variables",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,7 @@ class Scope:
         self.index: list[Any] = [0]
         self.total: list[Any] = []
         self.recorder: Any = None
+        self.unanswered = False  # whether a callback's "I do not know" is a gap (judging) or nothing (evaluating)
         self._steps = 0
         self._checkpoint = 0
         self._deadline = 0.0

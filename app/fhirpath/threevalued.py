@@ -13,7 +13,7 @@ from app.fhirpath.element import Element, Items
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS
 from app.fhirpath.functions.existence import booleans
-from app.fhirpath.functions.fhir import asked, resolved
+from app.fhirpath.functions.fhir import UNRESOLVED, asked, resolved
 from app.fhirpath.gaps import Incomplete, Missing, Unobtainable
 from app.fhirpath.partial import Partial, absent, because, is_open, open_because, unknown
 from app.fhirpath.scope import Body, Scope
@@ -266,7 +266,7 @@ def _resolve(scope: Scope, label: str, items: Items) -> Items:
         if isinstance(found, Element):
             out.append(found)
         else:
-            reason = found.reason if found is not None else "the reference could not be resolved"
+            reason = found.reason if found is not None else UNRESOLVED
             missing.append(Missing(label, reason, "unobtainable"))
     if missing or is_open(items):
         return Partial(out, tuple(dict.fromkeys(missing)), open=True)

@@ -197,6 +197,8 @@ def test_judge_is_evaluate_when_nothing_is_missing(expression: str, patient: dic
     judgement = compiled.judge(patient)
     assert [judgement.value] == (evaluated or [None])
     assert bool(judgement.because) == (judgement.value is None)
+    # judge() takes the plain way where it can; the trace always takes the three-valued one.
+    assert compiled.trace(patient, judging=True).judgement == judgement
 
 
 def with_gap(value: Any, path: list[int]) -> Any:
@@ -223,6 +225,7 @@ def test_a_judgement_holds_whatever_the_gap_turns_out_to_be(
     compiled = fhirpath.compile(expression)
     try:
         judgement = compiled.judge(with_gap(patient, path))
+        assert compiled.trace(with_gap(patient, path), judging=True).judgement == judgement
         evaluated = compiled.evaluate(patient)
     except fhirpath.FhirPathError:
         return

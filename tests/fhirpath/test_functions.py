@@ -251,7 +251,10 @@ def test_evaluate(text: str, result: list[Any] | str) -> None:
 @pytest.mark.parametrize("text", [text for text, result in CASES if result and type(result[0]) is bool])
 def test_judge_says_the_same_when_nothing_is_missing(text: str) -> None:
     compiled = fhirpath.compile(text)
-    assert [compiled.judge(PATIENT, now=NOW).value] == compiled.evaluate(PATIENT, now=NOW)
+    trace = compiled.trace(PATIENT, now=NOW, judging=True)
+    assert trace.judgement is not None
+    assert [trace.judgement.value] == compiled.evaluate(PATIENT, now=NOW)
+    assert compiled.judge(PATIENT, now=NOW) == trace.judgement
 
 
 @pytest.mark.parametrize("text", ["now()", "today()", "timeOfDay()"])

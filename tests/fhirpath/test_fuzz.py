@@ -116,7 +116,9 @@ def test_any_evaluation_ends_well(text: str, resource: dict[str, Any]) -> None:
         "member_of": lambda value, name: None,
         "limits": fhirpath.Limits(steps=20_000, seconds=5.0),
     }
-    for run in (compiled.evaluate, compiled.judge):
-        with contextlib.suppress(fhirpath.FhirPathError):
-            run(resource, **options)
-    compiled.trace(resource, **options, judging=True)
+    trace = compiled.trace(resource, **options, judging=True)
+    with contextlib.suppress(fhirpath.FhirPathError):
+        compiled.evaluate(resource, **options)
+    with contextlib.suppress(fhirpath.FhirPathError):
+        judgement = compiled.judge(resource, **options)
+        assert trace.judgement in (judgement, None)

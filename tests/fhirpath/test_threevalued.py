@@ -38,7 +38,11 @@ FACTS: dict[str, Any] = {
 
 
 def judge(text: str, **options: Any) -> Judgement:
-    return fhirpath.compile(text, frozenset(FACTS)).judge(None, variables=FACTS, **options)
+    """The judgement, which judge() may reach by the plain closures, and the trace only by the three-valued ones."""
+    compiled = fhirpath.compile(text, frozenset(FACTS))
+    judgement = compiled.judge(None, variables=FACTS, **options)
+    assert compiled.trace(None, variables=FACTS, judging=True, **options).judgement == judgement
+    return judgement
 
 
 # and, or, xor, implies over true, false, empty (e) and unobtainable (x): Kleene's tables, FHIRPath "Boolean logic".

@@ -80,7 +80,7 @@ def any_false(scope: Scope, items: Items) -> Items:
     return [not all(booleans(items, "anyFalse"))]
 
 
-@function("subsetOf(other: collection)", _SECTION, flow="compare")
+@function("subsetOf(other: collection)", _SECTION)
 def subset_of(scope: Scope, items: Items, other: Items) -> Items:
     """True when every item of the input is also in `other`."""
     scope.hold(len(items) + len(other))
@@ -88,7 +88,7 @@ def subset_of(scope: Scope, items: Items, other: Items) -> Items:
     return [all(item in seen for item in items)]
 
 
-@function("supersetOf(other: collection)", _SECTION, flow="compare")
+@function("supersetOf(other: collection)", _SECTION)
 def superset_of(scope: Scope, items: Items, other: Items) -> Items:
     """True when every item of `other` is also in the input."""
     return subset_of(scope, other, items)
@@ -100,14 +100,14 @@ def count(scope: Scope, items: Items) -> Items:
     return [len(items)]
 
 
-@function("distinct()", _SECTION, flow="compare")
+@function("distinct()", _SECTION)
 def distinct_(scope: Scope, items: Items) -> Items:
     """The items without repetitions."""
     scope.hold(len(items))
     return distinct(scope, items)
 
 
-@function("isDistinct()", _SECTION, flow="compare")
+@function("isDistinct()", _SECTION)
 def is_distinct(scope: Scope, items: Items) -> Items:
     """True when no item is repeated."""
     scope.hold(len(items))

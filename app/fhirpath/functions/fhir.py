@@ -9,10 +9,11 @@ from app.fhirpath.collection import text
 from app.fhirpath.element import Element, Items, plain, step
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions.registry import function
-from app.fhirpath.gaps import Unobtainable
+from app.fhirpath.gaps import Unobtainable, gaps_in
 from app.fhirpath.scope import Scope
 
 _SECTION = "FHIR R4 fhirpath.html, Additional functions"
+UNRESOLVED = "the reference could not be resolved"
 _PROFILES = "http://hl7.org/fhir/StructureDefinition/"
 
 
@@ -55,6 +56,8 @@ def resolve(scope: Scope, items: Items) -> Items:
             raise GapError(found.reason)
         if found is not None:
             out.append(found)
+        elif scope.unanswered:
+            raise GapError(UNRESOLVED)
     scope.hold(len(items))
     return out
 
@@ -117,7 +120,12 @@ def member_of(scope: Scope, items: Items, valueset: Items) -> Items:
         raise FhirPathError(f"memberOf() on {len(items)} items where one is allowed; use exists($this.memberOf(…))")
     if not items or name is None:
         return []
-    answer = asked(scope, items[0], name)
+    item = items[0]
+    if type(item) is Element and (reason := next(gaps_in(item.value), None)) is not None:
+        raise GapError(reason)
+    answer = asked(scope, item, name)
+    if answer is None and scope.unanswered:
+        raise GapError(f"membership in {name} is not known")
     return [] if answer is None else [answer]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeVar
 
-Flow = Literal["strict", "compare", "each", "whole"]
+Flow = Literal["strict", "each", "whole"]
 _SIGNATURE = re.compile(r"(\w+)\((.*)\)")
 _PARAMETER = re.compile(r"(\w+)(\?)?: (\w+)(\*)?")
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
@@ -24,8 +24,8 @@ class Parameter(NamedTuple):
 class Function(NamedTuple):
     """`flow` says what a judgement does with data that is missing from the input:
 
-    strict: the result is unknown; compare: so it is when only a part of an item is missing; each: the items that are
-    there are dealt with, the result stays open; whole: the function has a three-valued form (see threevalued.py).
+    strict: the result is unknown; each: the items that are there are dealt with, the result stays open; whole: the
+    function has a three-valued form of its own (see threevalued.py).
     """
 
     name: str

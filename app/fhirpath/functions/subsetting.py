@@ -58,7 +58,7 @@ def take(scope: Scope, items: Items, number: Items) -> Items:
     return items[: max(integer(number, "the argument of take()") or 0, 0)]
 
 
-@function("intersect(other: collection)", _SECTION, flow="compare")
+@function("intersect(other: collection)", _SECTION)
 def intersect(scope: Scope, items: Items, other: Items) -> Items:
     """The items that are in both, without repetitions."""
     scope.hold(len(items) + len(other))
@@ -66,7 +66,7 @@ def intersect(scope: Scope, items: Items, other: Items) -> Items:
     return distinct(scope, [item for item in items if item in seen])
 
 
-@function("exclude(other: collection)", _SECTION, flow="compare")
+@function("exclude(other: collection)", _SECTION)
 def exclude(scope: Scope, items: Items, other: Items) -> Items:
     """The items that are not in `other`, repetitions kept."""
     scope.hold(len(items) + len(other))
