@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     max_orders: int = Field(200, ge=1, description="Most orders in one call.")
     ehr_max_bytes: int = Field(5_000_000, ge=10_000, description="Largest answer accepted from the EHR, in bytes.")
     ehr_max_pages: int = Field(5, ge=1, description="Most pages followed in one EHR search.")
-    default_crd_version: Literal["2.2"] = Field("2.2", description="CRD version answered when a request names none.")
+    default_crd_version: Literal["2.0", "2.2"] = Field(
+        "2.2", description="CRD version answered when a request names none."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

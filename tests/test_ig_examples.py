@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from app.crd.coverage_information import Repetition, coverage_information
+from app.crd.coverage_information import Repetition
+from app.crd.respond import SERIALIZERS
 from app.crd.scenarios import answer
 from app.rulebook.rulebook import Rulebook
 from tests.ehr_actions import EhrActions
 from tests.invariants import broken, invariants
 from tests.test_scenarios import ROSTER, SCENARIOS
 
-PACKAGE = "davinci-crd-2.2.0-preview.tgz"
+PACKAGES = {"2.0": "davinci-crd-2.0.1.tgz", "2.2": "davinci-crd-2.2.0-preview.tgz"}
+PACKAGE = PACKAGES["2.2"]
+versions = pytest.mark.parametrize("version", PACKAGES)
 
 
 def example(ig: Path, name: str) -> dict[str, Any]:
@@ -49,7 +52,8 @@ def test_the_example_with_an_ehr_out_of_reach_says_so(ehr: EhrActions, ig: Path)
     assert parts["reason"][0]["coding"][0]["code"] == "technical"
 
 
-def test_every_scenario_keeps_the_published_invariants(sample_rulebook: Rulebook, ig: Path) -> None:
+@versions
+def test_every_scenario_keeps_the_published_invariants(sample_rulebook: Rulebook, ig: Path, version: str) -> None:
     checked = 0
     for scenario in SCENARIOS:
         for determination in answer(scenario, sample_rulebook, ROSTER)[0]:
@@ -57,7 +61,8 @@ def test_every_scenario_keeps_the_published_invariants(sample_rulebook: Rulebook
                 repetition = Repetition(
                     each, {"reference": "Coverage/c"}, "id", determination.on, determination.expires
                 )
-                assert broken(ig / PACKAGE, coverage_information(repetition, sample_rulebook)) == [], scenario.id
+                extension = SERIALIZERS[version](repetition, sample_rulebook)
+                assert broken(ig / PACKAGES[version], extension) == [], scenario.id
                 checked += 1
     assert checked > len(SCENARIOS)
 

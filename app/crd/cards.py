@@ -22,7 +22,10 @@ from app.rulebook.guidance import Guidance, Suggestion
 from app.rulebook.rulebook import Rulebook
 from benefit_router import Code
 
-TOPIC_SYSTEM = "http://terminology.hl7.org/CodeSystem/cdshooks-card-type"
+TOPIC_SYSTEMS = {
+    "2.0": "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp",
+    "2.2": "http://terminology.hl7.org/CodeSystem/cdshooks-card-type",
+}
 ASSOCIATED = "davinci-crd.associated-resource"
 
 # Where an order says what it is for; of the other types no order under another code can be proposed.
@@ -64,8 +67,10 @@ def _fits(guidance: Guidance, facts: OrderFacts) -> bool:
     return guidance.response != "alternate-request" or facts.order.resource["resourceType"] in _CODE_ELEMENT
 
 
-def build_card(each: Shown, rulebook: Rulebook, *, several_orders: bool, today: date, new_id: NewId) -> dict[str, Any]:
-    """One card. With several orders in the call its detail names the orders it is about (dev-24)."""
+def build_card(
+    each: Shown, rulebook: Rulebook, *, version: str, several_orders: bool, today: date, new_id: NewId
+) -> dict[str, Any]:
+    """One card in the words of a CRD version. With several orders in the call it names those it is about (dev-24)."""
     guidance = each.guidance
     detail = guidance.detail or ""
     if several_orders:
@@ -81,7 +86,7 @@ def build_card(each: Shown, rulebook: Rulebook, *, several_orders: bool, today: 
     card["indicator"] = guidance.indicator
     card["source"] = {
         "label": rulebook.payer.name,
-        "topic": {"system": TOPIC_SYSTEM, "code": guidance.topic, "display": CARD_TYPES[guidance.topic][0]},
+        "topic": {"system": TOPIC_SYSTEMS[version], "code": guidance.topic, "display": CARD_TYPES[guidance.topic][0]},
     }
     if guidance.links:
         card["links"] = [{"label": label, "url": url, "type": "absolute"} for label, url in guidance.links]

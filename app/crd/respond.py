@@ -23,6 +23,7 @@ from app.crd.coverage_information import (
     stated,
     substance,
 )
+from app.crd.coverage_information_2_0 import coverage_information_2_0
 from app.crd.decide import technical
 from app.crd.determination import Determination
 from app.fhir import references
@@ -33,7 +34,7 @@ from app.rulebook.rulebook import Rulebook
 
 log = structlog.get_logger("signpost.crd")
 
-SERIALIZERS: dict[str, Serializer] = {"2.2": coverage_information}
+SERIALIZERS: dict[str, Serializer] = {"2.0": coverage_information_2_0, "2.2": coverage_information}
 SECONDARY_HOOKS = frozenset({"order-select"})
 _OFFICE_DOCUMENTS = frozenset({"clinical", "admin", "conditional"})
 

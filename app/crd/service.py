@@ -188,8 +188,10 @@ class CrdService:
                     progress.assertions.append(assertion_record(facts, each, rulebook))
         shown = cards.shown(decided, configuration)
         several = len(decided) > 1
+        version = self._version(request)
         built = [
-            cards.build_card(each, rulebook, several_orders=several, today=today, new_id=self._new_id) for each in shown
+            cards.build_card(each, rulebook, version=version, several_orders=several, today=today, new_id=self._new_id)
+            for each in shown
         ]
         progress.cards = len(built)
         return body(built, given)
@@ -199,18 +201,22 @@ class CrdService:
     ) -> Given:
         request, rulebook = progress.request, progress.rulebook
         assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
-        version = request.requested_version
         return give(
             order,
             determination,
             hook=request.hook,
-            version=version if version in SERIALIZERS else self._settings.default_crd_version,
+            version=self._version(request),
             coverage=coverage,
             dependencies=_dependencies(order, request),
             rulebook=rulebook,
             today=today,
             new_id=self._new_id,
         )
+
+    def _version(self, request: HookRequest) -> str:
+        """The CRD version to answer in: the one asked for when it is spoken here, else the configured one."""
+        asked = request.requested_version
+        return asked if asked in SERIALIZERS else self._settings.default_crd_version
 
     def _technical(self, progress: Progress, orders: list[DraftOrder], words: str, today: date) -> bytes:
         """Every order answered `indeterminate`: the Coverage itself could not be read."""
@@ -238,7 +244,7 @@ class CrdService:
             hook_instance=request.hook_instance[:64] if request else None,
             client="sandbox" if self._settings.sandbox else None,
             fhir_server=request.fhir_server[:200] if request and request.fhir_server else None,
-            protocol_version=(request.requested_version or self._settings.default_crd_version)[:8] if request else None,
+            protocol_version=self._version(request) if request else None,
             status=answered.status,
             request=None if too_large else kept,
             request_size=len(kept),

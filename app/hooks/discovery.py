@@ -11,7 +11,7 @@ from typing import Any
 
 from app.hooks.configuration import CARD_TYPES, options
 
-VERSIONS = ("2.2",)
+VERSIONS = ("2.0", "2.2")
 SERVICE_IDS = {"order-sign-crd": "order-sign", "order-select-crd": "order-select"}
 
 _TEXTS = {

@@ -167,9 +167,34 @@ def test_discovery(ehr: EhrActions) -> None:
     services = {service["id"]: service for service in ehr.discover()["services"]}
     assert set(services) == {"order-sign-crd", "order-select-crd"}
     for service in services.values():
-        assert service["extension"]["davinci-crd.version"] == ["2.2"]
+        assert service["extension"]["davinci-crd.version"] == ["2.0", "2.2"]
         codes = {option["code"]: option["type"] for option in service["extension"]["davinci-crd.configuration-options"]}
         assert codes["coverage-info"] == "boolean"
         assert codes["max-cards"] == "integer"
         assert "therapy-alternatives-req" in codes
         assert service["prefetch"]["coverage"] == "Coverage?patient={{context.patientId}}&status=active"
+
+
+def test_the_adopted_version_is_spoken_when_asked_for(ehr: EhrActions) -> None:
+    request = example("infusion")
+    request["extension"]["davinci-crd.requestedVersion"] = "2.0"
+    answer = ehr.sign(request)
+    (repetition,) = answer.repetitions[0]
+    details = [part for part in repetition["extension"] if part["url"] == "detail"]
+    assert all(
+        {inner["url"] for inner in detail["extension"]} <= {"code", "value", "qualification"} for detail in details
+    )
+    assert not [part for part in repetition["extension"] if part["url"] == "expiry-date"]
+    (card,) = answer.json["cards"]
+    assert card["source"]["topic"]["system"] == "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+
+
+def test_the_adopted_version_has_no_indeterminate(ehr: EhrActions) -> None:
+    request = example("mri")
+    request["extension"]["davinci-crd.requestedVersion"] = "2.0"
+    del request["prefetch"]["coverage"]
+    request["fhirServer"], request["fhirAuthorization"] = "http://127.0.0.1:9/fhir", {"access_token": "t"}
+    parts = ehr.sign(request).parts()
+    assert (parts["covered"], parts["pa-needed"]) == (["conditional"], ["conditional"])
+    assert parts["info-needed"] == ["OTH"]
+    assert "could not be read" in parts["reason"][0]["text"]
