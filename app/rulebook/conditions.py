@@ -47,9 +47,6 @@ class Condition:
 
     def judge(self, variables: Mapping[str, Any], *, now: datetime, member_of: MemberOf, resolve: Resolve) -> Finding:
         """Evaluate. A value in `variables` may be `fhirpath.Unobtainable`; an evaluation error is unknown too."""
-        plain = self._plainly(variables, now, member_of, resolve)
-        if plain is not None:
-            return plain
         try:
             judgement = self.expression.judge(
                 variables.get("order"), variables=variables, now=now, member_of=member_of, resolve=resolve
@@ -58,31 +55,6 @@ class Condition:
             return Finding(None, (f"the condition could not be evaluated ({error})",))
         lacking = tuple(dict.fromkeys(_words(missing) for missing in judgement.because))
         return Finding(judgement.value, lacking)
-
-    def _plainly(
-        self, variables: Mapping[str, Any], now: datetime, member_of: MemberOf, resolve: Resolve
-    ) -> Finding | None:
-        """True or false by two-valued evaluation, several times faster; None when anything was missing on the way."""
-        gaps: list[str] = []
-
-        def asked(value: Any, value_set: str) -> bool | None:
-            verdict = member_of(value, value_set)
-            if verdict is None:
-                gaps.append(value_set)
-            return verdict
-
-        try:
-            result = self.expression.evaluate(
-                variables.get("order"), variables=variables, now=now, member_of=asked, resolve=resolve
-            )
-        except fhirpath.FhirPathError:
-            return None
-        if gaps or len(result) != 1 or not isinstance(result[0], bool):
-            return None
-        return _TRUE if result[0] else _FALSE
-
-
-_TRUE, _FALSE = Finding(True), Finding(False)
 
 
 def compile_condition(text: str) -> Condition:
