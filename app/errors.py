@@ -5,10 +5,13 @@
     │   ├── InvalidRequest        not JSON, not CDS Hooks, not FHIR       → 400
     │   ├── UnprocessableRequest  valid CDS Hooks, breaks a CRD rule      → 422
     │   ├── PrefetchMissing       nothing to decide on, and no way to ask → 412
+    │   ├── AuthenticationFailed  no client JWT, or one not accepted    → 401
+    │   ├── NotAllowed            a known client may not do this          → 403
     │   ├── PayloadTooLarge       body over the configured size           → 413
     │   └── UnknownService        no such CDS service                     → 404
     ├── EhrError                  the EHR's FHIR server did not deliver   → the answer says `indeterminate`
     ├── RulebookError             rule files that must not go live        → the running rulebook stays
+    ├── StateError                what workers share cannot be reached    → 503, who calls cannot be checked
     ├── LedgerError               the answer could not be written down    → 503, the answer is not sent
     └── SettingsError             the service cannot start like this      → exit 2 with the remedy
 
@@ -50,6 +53,25 @@ class PrefetchMissing(RequestError):
     status = 412
 
 
+class AuthenticationFailed(RequestError):
+    """The call bears no client JWT, or one that is not accepted (CDS Hooks, "Trusting CDS Clients").
+
+    `reason` is one of `app.clients.refusals.REASONS`. The message quotes nothing of the token.
+    """
+
+    status = 401
+
+    def __init__(self, reason: str, message: str, *, code: str) -> None:
+        super().__init__(message, code=code)
+        self.reason = reason
+
+
+class NotAllowed(RequestError):
+    """The client is known, and not allowed to do this."""
+
+    status = 403
+
+
 class PayloadTooLarge(RequestError):
     """The body exceeds the configured limit."""
 
@@ -72,6 +94,10 @@ class EhrError(SignpostError):
 
 class RulebookError(SignpostError):
     """Rule files that must not go live."""
+
+
+class StateError(SignpostError):
+    """The state that the workers share could not be read or written."""
 
 
 class LedgerError(SignpostError):

@@ -35,6 +35,17 @@ class Settings(BaseSettings):
     sqlite_synchronous: Literal["full", "normal"] = Field(
         "full", description="SQLite durability: `full` survives a power cut, `normal` only a crash of the process."
     )
+    clients_file: Path | None = Field(
+        None, description="Registry of the EHR clients that are answered; left out: clients.yaml in the data folder."
+    )
+    jwt_lifetime: int = Field(
+        300, ge=10, le=3600, description="Longest lifetime of a client's JWT, `exp` minus `iat`, in seconds."
+    )
+    state_url: str | None = Field(
+        None,
+        description="What workers share for a while: `sqlite:///path`, or `memory://` for a single worker; left out: "
+        "state.sqlite in the data folder.",
+    )
     roster: Path | None = Field(
         None, description="Member roster (CSV); left out: members/roster.csv of the rules folder."
     )
@@ -69,6 +80,16 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """Where the ledger is kept."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').resolve()}"
+
+    @property
+    def clients_path(self) -> Path:
+        """Where the registry of clients is kept."""
+        return self.clients_file or self.data_dir / "clients.yaml"
+
+    @property
+    def shared_state_url(self) -> str:
+        """Where the shared state is kept."""
+        return self.state_url or f"sqlite:///{(self.data_dir / 'state.sqlite').resolve()}"
 
     @property
     def roster_path(self) -> Path:

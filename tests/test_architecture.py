@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     {"cli", "web"},
     {"crd"},
+    {"clients"},
     {"hooks"},
-    {"rulebook", "members", "ledger"},
+    {"rulebook", "members", "ledger", "state"},
     {"fhir", "fhirpath"},
     {"errors", "settings", "logs"},
 )
