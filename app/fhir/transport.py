@@ -6,6 +6,7 @@ A hook call names its own `fhirServer`, so every limit here also holds against a
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.cookiejar
 import socket
 import threading
@@ -19,10 +20,12 @@ import requests
 import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NewConnectionError, ProtocolError
 from urllib3.util import parse_url
+from urllib3.util.connection import create_connection
 
 from app.errors import EhrError
+from app.fhir.addresses import is_public
 
 _CHUNK = 64 * 1024
 
@@ -61,9 +64,13 @@ def origin_of(url: str) -> Origin | None:
 
 @dataclass(frozen=True, slots=True)
 class HostPolicy:
-    """The FHIR base URLs that may be read, each with everything below it. None: any (for a sandbox only)."""
+    """The FHIR base URLs that may be read, each with everything below it. None: any (for a sandbox only).
+
+    `public_only`: and only where they lead to a public address, whatever their names resolve to (`addresses`).
+    """
 
     allowed_bases: tuple[str, ...] | None
+    public_only: bool = False
 
     def allows(self, base_url: str) -> bool:
         """Whether `base_url` is a plain http(s) base URL on the list, on the same scheme, host and port."""
@@ -163,6 +170,38 @@ class _HeldHTTPSConnection(_HeldHTTPConnection, HTTPSConnection):
     pass
 
 
+class _PublicHTTPConnection(_HeldHTTPConnection):
+    """Looks its host up once, and connects to the very address it has checked."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+            addresses = [str(where[0]) for *_, where in found]
+            # One bad address among good ones is how a name is turned against its reader.
+            if not addresses or not all(map(is_public, addresses)):
+                raise EhrError("The EHR's name leads to an address that is not public")
+            made = self._connected(addresses)
+        except TimeoutError:
+            raise ConnectTimeoutError(self, "Timed out") from None
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, type(error).__name__) from None
+        _hold(made)
+        return made
+
+    def _connected(self, addresses: list[str]) -> socket.socket:
+        for address in addresses[:-1]:
+            with contextlib.suppress(OSError):
+                return self._connect_to(address)
+        return self._connect_to(addresses[-1])
+
+    def _connect_to(self, address: str) -> socket.socket:
+        return create_connection((address, self.port), self.timeout, self.source_address, self.socket_options)
+
+
+class _PublicHTTPSConnection(_PublicHTTPConnection, _HeldHTTPSConnection):
+    pass
+
+
 class _HeldHTTPPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _HeldHTTPConnection
 
@@ -171,16 +210,41 @@ class _HeldHTTPSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HeldHTTPSConnection
 
 
+class _PublicHTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
+    classes: Mapping[str, type[urllib3.HTTPConnectionPool]] = {"http": _HeldHTTPPool, "https": _HeldHTTPSPool}
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HeldHTTPPool, "https": _HeldHTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = dict(self.classes)
+
+
+class _PublicAdapter(_Adapter):
+    classes = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         # Even with allow_redirects=False, requests reads the whole body of a redirect to prepare the next request.
         return None
+
+
+def _session(adapter: requests.adapters.HTTPAdapter, verify: bool | str) -> _Session:
+    session = _Session()
+    session.trust_env = False
+    session.verify = verify
+    # A cookie set during one call would travel with the next one's token.
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
 
 
 class ConnectionPool:
@@ -204,14 +268,17 @@ class ConnectionPool:
         self.max_bytes = max_bytes
         self.max_pages = max_pages
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="ehr")
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.verify = verify
-        # A cookie set during one call would travel with the next one's token.
-        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(pool_connections=hosts, pool_maxsize=workers)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        # Two, because a kept connection is found by its host's name: what one client may reach must not serve another.
+        self._sessions = {
+            public_only: _session(adapter(pool_connections=hosts, pool_maxsize=workers), verify)
+            for public_only, adapter in ((False, _Adapter), (True, _PublicAdapter))
+        }
+
+    def under(self, policy: HostPolicy) -> ConnectionPool:
+        """This very pool, for a caller with a policy of its own. To be closed once, as any of them."""
+        narrowed = copy.copy(self)
+        narrowed.policy = policy
+        return narrowed
 
     def allows(self, base_url: str) -> bool:
         """Whether this process may read from `base_url`."""
@@ -242,10 +309,11 @@ class ConnectionPool:
     def close(self) -> None:
         """Closes kept connections; reads under way end at their deadline."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._session.close()
+        for session in self._sessions.values():
+            session.close()
 
     def _get(self, url: str, headers: Mapping[str, str], timeout: float) -> bytes:
-        with self._session.get(
+        with self._sessions[self.policy.public_only].get(
             url, headers=dict(headers), timeout=timeout, stream=True, allow_redirects=False
         ) as response:
             if response.status_code != 200:

@@ -19,9 +19,9 @@ __all__ = ["MemoryState", "SharedState", "SqliteState", "open_state"]
 
 def open_state(url: str) -> SharedState:
     """The shared state at `url`; nothing is opened or made before its first use. SettingsError for any other URL."""
-    scheme, _, path = url.partition("://")
-    if (scheme, path) == ("memory", ""):
+    if url == "memory://":
         return MemoryState()
+    scheme, _, path = url.partition("://")
     # As in SQLAlchemy: three slashes and a path, so four for an absolute one.
     if scheme == "sqlite" and path.startswith("/") and len(path) > 1:
         return SqliteState(path[1:])
