@@ -179,7 +179,9 @@ def _conclude(
         return _undetermined(winner, ("code",), f"Rules {winner.rule_id} and {rival.rule_id} disagree at equal rank.")
     if outcome.track == "undetermined":
         needed = outcome.info_needed or ("OTH",)
-        return replace(_undetermined(winner, (), outcome.explanation or winner.title), outcome=outcome, info_needed=needed)
+        return replace(
+            _undetermined(winner, (), outcome.explanation or winner.title), outcome=outcome, info_needed=needed
+        )
     if contested:
         return _undetermined(winner, ("code",), f"The benefit depends on {words_for(('code',))}.")
 
