@@ -55,12 +55,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """A member source with the one member the scenario describes."""
+    """A member source with the one member the scenario describes. `start` and `end` are days, half-open."""
 
-    match: MemberMatch
+    member: Member
+    start: str
+    end: str
 
     def find(self, coverage: Resource, patient: Resource | None, on: date) -> MemberMatch:
-        return self.match
+        if self.start <= on.isoformat() < self.end:
+            return MemberMatch("found", self.member)
+        return MemberMatch("ended", self.member, "The member has no coverage in force on the day of service.")
 
 
 def run(scenario: Scenario, rulebook: Rulebook, roster: Path) -> Outcome:
@@ -179,8 +183,6 @@ def _directory(scenario: Scenario, roster: Path) -> MemberDirectory:
     described = scenario.member
     if isinstance(described, str):
         return MemberDirectory([Roster.read(roster)])
-    on = scenario.on
-    outcome = "found" if described.get("from", on) <= on < described.get("to", "9999") else "ended"
     member = Member(
         member_id="described",
         source="roster",
@@ -192,8 +194,7 @@ def _directory(scenario: Scenario, roster: Path) -> MemberDirectory:
         birth_date=described.get("birth_date"),
         flags=described.get("flags", {}),
     )
-    words = "" if outcome == "found" else "The member has no coverage in force on the day of service."
-    return MemberDirectory([_Described(MemberMatch(outcome, member, words))])  # type: ignore[arg-type]
+    return MemberDirectory([_Described(member, described.get("from", ""), described.get("to", "9999"))])
 
 
 def _kept(kind: str, entries: str | list[Any]) -> Kept:
@@ -350,13 +351,15 @@ def _place(scenario: Scenario, position: int) -> str:
 
 def _compare(expect: Mapping[str, Any], determination: Determination, shown: list[str], place: str) -> Iterator[str]:
     """Where the determination is not what was expected, in words."""
-    expected_answers = expect.get("answers")
-    if expected_answers is not None and len(expected_answers) != len(determination.answers):
+    expected_answers = expect.get("answers", ())
+    if expected_answers and len(expected_answers) != len(determination.answers):
         yield f"{place}expected {len(expected_answers)} answers, got {len(determination.answers)}"
         return
-    for position, wanted in enumerate(expected_answers or [expect]):
+    # What stands beside `answers` is about the first.
+    wanted = [(0, expect), *enumerate(expected_answers)]
+    for position, part in wanted:
         actual = _told(determination, position, shown)
-        for key, value in wanted.items():
+        for key, value in part.items():
             if key == "answers":
                 continue
             if key == "reason":
@@ -364,11 +367,6 @@ def _compare(expect: Mapping[str, Any], determination: Determination, shown: lis
                     yield f"{place}reason: expected to hold {value!r}, got {actual['reason']!r}"
             elif _plain(key, value) != actual[key]:
                 yield f"{place}{key}: expected {_plain(key, value)!r}, got {actual[key]!r} ({actual['reason']})"
-    for key in expect:
-        if expected_answers is not None and key != "answers":
-            actual = _told(determination, 0, shown)
-            if _plain(key, expect[key]) != actual[key]:
-                yield f"{place}{key}: expected {_plain(key, expect[key])!r}, got {actual[key]!r}"
 
 
 def _told(determination: Determination, position: int, shown: list[str]) -> dict[str, Any]:
