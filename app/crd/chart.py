@@ -43,8 +43,9 @@ class Chart:
         chart = cls(request.patient_id)
         for order in request.orders:
             chart.add(order.resource, "context", order.full_url)
-        for resource in bundles.entries(request.context.get("draftOrders")):
-            chart.add(resource.resource, "context", resource.full_url)
+        for name in ("draftOrders", "appointments"):
+            for entry in bundles.entries(request.context.get(name)):
+                chart.add(entry.resource, "context", entry.full_url)
         for name, value in request.prefetch.items():
             chart._add_prefetch(name, value)
         return chart

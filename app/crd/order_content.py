@@ -111,6 +111,10 @@ def _plain_concepts(resource: Resource) -> Iterator[Any]:
         yield from _products(resource)
     elif kind == "VisionPrescription":
         yield from _products(resource)
+    elif kind == "Appointment":
+        yield from listed(resource.get("serviceType"))
+    elif kind == "Encounter":
+        yield from listed(resource.get("type"))
     elif kind == "CommunicationRequest":
         yield from listed(resource.get("category"))
         for payload in listed(resource.get("payload")):
@@ -154,9 +158,10 @@ def _words(concepts: Iterable[Any], found: tuple[codings.Coding, ...], resource:
 
 def _service_date(resource: Resource, element: str) -> date | None:
     """The day the service is for, where the order says: occurrence, or the start of dosing."""
-    day = _day(resource, "occurrenceDateTime", element)
-    if day is not None:
-        return day
+    for name in ("occurrenceDateTime", "start"):  # an Appointment has its start
+        day = _day(resource, name, element)
+        if day is not None:
+            return day
     for holder, period, where in _periods(resource):
         start = holder.get(period)
         if isinstance(start, dict) and start.get("start") is not None:
@@ -166,6 +171,8 @@ def _service_date(resource: Resource, element: str) -> date | None:
 
 def _periods(resource: Resource) -> Iterator[tuple[dict[str, Any], str, str]]:
     yield resource, "occurrencePeriod", "occurrencePeriod"
+    if resource["resourceType"] == "Encounter":
+        yield resource, "period", "period"
     timing = resource.get("occurrenceTiming")
     repeat = timing.get("repeat") if isinstance(timing, dict) else None
     if isinstance(repeat, dict):

@@ -35,7 +35,7 @@ from app.rulebook.rulebook import Rulebook
 log = structlog.get_logger("signpost.crd")
 
 SERIALIZERS: dict[str, Serializer] = {"2.0": coverage_information_2_0, "2.2": coverage_information}
-SECONDARY_HOOKS = frozenset({"order-select"})
+SECONDARY_HOOKS = frozenset({"order-select", "encounter-start", "encounter-discharge"})
 _OFFICE_DOCUMENTS = frozenset({"clinical", "admin", "conditional"})
 
 

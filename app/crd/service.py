@@ -20,8 +20,9 @@ from app.crd.decide import technical
 from app.crd.determination import Determination
 from app.crd.determine import Decided, determine, place_of
 from app.crd.gather import gather, gather_record
-from app.crd.order_content import ORDER_TYPES, listed
+from app.crd.order_content import listed
 from app.crd.respond import SERIALIZERS, Given, body, give
+from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record
 from app.errors import EhrError, InvalidRequest, LedgerError, PayloadTooLarge, RequestError, UnknownService
 from app.fhir import outcomes, references
@@ -127,13 +128,15 @@ class CrdService:
         rulebook = progress.rulebook = self._keeper.current
         today = progress.received.date()
         with progress.stage("parse"):
+            hook = SERVICE_IDS[progress.service_id]
+            types = TYPES.get(hook, frozenset())
             request = progress.request = parse_request(
-                data, SERVICE_IDS[progress.service_id], order_types=ORDER_TYPES, max_orders=self._settings.max_orders
+                data, hook, order_types=types, max_orders=self._settings.max_orders
             )
             chart = progress.chart = Chart.from_request(request)
-        orders = [o for o in request.orders if request.selections is None or o.key in request.selections]
         ehr = self._ehr(request, progress)
         with progress.stage("gather"):
+            orders = find_subjects(request, chart, ehr)
             gather(chart, request, orders, ehr)
         try:
             coverage = choose_coverage(
@@ -181,6 +184,8 @@ class CrdService:
         if configuration.coverage_information:
             for one in decided:
                 facts = one.play.facts
+                if _has_nothing_to_say(one):
+                    continue
                 each = self._give(progress, facts.order, one.determination, _reference_to(coverage), today)
                 given.append(each)
                 progress.tracks.append(each.determination.route.track if each.determination.route else "-")
@@ -225,7 +230,8 @@ class CrdService:
         coverage = {"type": "Coverage", "display": "The patient's coverage, which could not be read"}
         if not read_configuration(request.configuration).coverage_information:
             return body([], [])
-        given = [self._give(progress, o, technical(o.key, words, today), coverage, today) for o in orders]
+        told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
+        given = [self._give(progress, o, technical(o.key, words, today), coverage, today) for o in told]
         progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given]
         return body([], given)
 
@@ -294,6 +300,13 @@ def without_token(data: bytes, token: str | None) -> bytes:
     if b"access_token" in data:
         data = _TOKEN.sub(rb"\1removed", data)
     return data.replace(token.encode(), b"removed") if token else data
+
+
+def _has_nothing_to_say(one: Decided) -> bool:
+    """An encounter is told of coverage that is not there, or of a policy about it; it asks nothing of its own."""
+    facts = one.play.facts
+    is_encounter = facts.order.resource["resourceType"] == "Encounter"
+    return is_encounter and facts.match.outcome == "found" and one.determination.policy is None
 
 
 def _reference_to(coverage: Resource) -> dict[str, str]:

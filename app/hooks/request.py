@@ -20,7 +20,7 @@ CONFIGURATION = "davinci-crd.configuration"
 
 @dataclass(frozen=True, slots=True)
 class DraftOrder:
-    """One resource of `draftOrders`: parsed to be read, raw to go back exactly as it came."""
+    """An order in a call: parsed to be read, raw to go back exactly as it came."""
 
     key: str
     resource: dict[str, Any]
@@ -31,7 +31,10 @@ class DraftOrder:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A hook call. `access_token` is for this call only and never leaves it (CRD sec-9)."""
+    """A hook call. `access_token` is for this call only and never leaves it (CRD sec-9).
+
+    `orders` are the drafts or appointments of the context; `dispatched` and `performer` are references of a dispatch.
+    """
 
     hook: str
     hook_instance: str
@@ -39,6 +42,8 @@ class HookRequest:
     prefetch: dict[str, Any]
     orders: tuple[DraftOrder, ...]
     selections: frozenset[str] | None
+    dispatched: tuple[str, ...]
+    performer: str | None
     fhir_server: str | None
     access_token: str | None = field(repr=False)
     requested_version: str | None
@@ -65,7 +70,8 @@ class _RawBundle(msgspec.Struct):
 
 
 class _RawContext(msgspec.Struct):
-    draftOrders: _RawBundle  # noqa: N815  # the protocol's spelling
+    draftOrders: _RawBundle = msgspec.field(default_factory=_RawBundle)  # noqa: N815  # the protocol's spelling
+    appointments: _RawBundle = msgspec.field(default_factory=_RawBundle)
 
 
 class _RawOrders(msgspec.Struct):
@@ -73,6 +79,18 @@ class _RawOrders(msgspec.Struct):
 
 
 _orders_decoder = msgspec.json.Decoder(_RawOrders)
+
+# What each hook's context must name, and the Bundle it brings (CDS Hooks library; davinci-crd, CRD*Context).
+_REQUIRED = {
+    "order-sign": ("userId", "patientId"),
+    "order-select": ("userId", "patientId"),
+    "order-dispatch": ("patientId", "performer"),
+    "appointment-book": ("userId", "patientId"),
+    "encounter-start": ("userId", "patientId", "encounterId"),
+    "encounter-discharge": ("userId", "patientId", "encounterId"),
+}
+_BUNDLES = {"order-sign": "draftOrders", "order-select": "draftOrders", "appointment-book": "appointments"}
+HOOKS = tuple(_REQUIRED)
 
 
 def parse_request(body: bytes, hook: str, *, order_types: frozenset[str], max_orders: int) -> HookRequest:
@@ -84,10 +102,12 @@ def parse_request(body: bytes, hook: str, *, order_types: frozenset[str], max_or
     if stated != hook:
         raise InvalidRequest(f"This service answers '{hook}', the request is for '{stated[:40]}'.", element="hook")
     context = _object(data, "context")
-    for name in ("userId", "patientId"):
+    for name in _REQUIRED[hook]:
         _text(context, name, "context.")
-    if not references.is_id(context["patientId"]):
-        raise InvalidRequest("The patient id is not a FHIR id.", element="context.patientId", code="value")
+    for name in ("patientId", "encounterId"):
+        if name in _REQUIRED[hook] and not references.is_id(context[name]):
+            words = name.removesuffix("Id")
+            raise InvalidRequest(f"The {words} id is not a FHIR id.", element=f"context.{name}", code="value")
     prefetch = data.get("prefetch")
     if prefetch is not None and not isinstance(prefetch, dict):
         raise InvalidRequest("prefetch is not an object.", element="prefetch", code="structure")
@@ -106,8 +126,10 @@ def parse_request(body: bytes, hook: str, *, order_types: frozenset[str], max_or
         hook_instance=_text(data, "hookInstance"),
         context=context,
         prefetch=prefetch or {},
-        orders=_orders(body, context, order_types, max_orders),
+        orders=_orders(body, context, _BUNDLES[hook], order_types, max_orders) if hook in _BUNDLES else (),
         selections=_selections(context) if hook == "order-select" else None,
+        dispatched=_dispatched(context) if hook == "order-dispatch" else (),
+        performer=_text(context, "performer", "context.") if hook == "order-dispatch" else None,
         fhir_server=server,
         access_token=token if isinstance(token, str) else None,
         requested_version=version if isinstance(version, str) else None,
@@ -115,26 +137,29 @@ def parse_request(body: bytes, hook: str, *, order_types: frozenset[str], max_or
     )
 
 
-def _orders(body: bytes, context: dict[str, Any], types: frozenset[str], most: int) -> tuple[DraftOrder, ...]:
-    """Every draft order of a type that counts, in the order given. Other resource types are context, not orders."""
-    where = "context.draftOrders"
-    bundle = context.get("draftOrders")
+def _orders(
+    body: bytes, context: dict[str, Any], name: str, types: frozenset[str], most: int
+) -> tuple[DraftOrder, ...]:
+    """Every resource of a type that counts, in the order given. Other resource types are context, not orders."""
+    where = f"context.{name}"
+    bundle = context.get(name)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise InvalidRequest("draftOrders is not a Bundle.", element=where, code="structure")
+        raise InvalidRequest(f"{name} is not a Bundle.", element=where, code="structure")
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
-        raise InvalidRequest("draftOrders.entry is not a list.", element=f"{where}.entry", code="structure")
+        raise InvalidRequest(f"{name}.entry is not a list.", element=f"{where}.entry", code="structure")
     if len(entries) > most:
         raise UnprocessableRequest(
-            f"draftOrders has {len(entries)} entries; this service takes at most {most} in one call.",
+            f"{name} has {len(entries)} entries; this service takes at most {most} in one call.",
             element=f"{where}.entry",
             code="too-costly",
         )
     try:
-        raws = _orders_decoder.decode(body).context.draftOrders.entry
+        bundles = _orders_decoder.decode(body).context
+        raws = (bundles.draftOrders if name == "draftOrders" else bundles.appointments).entry
     except msgspec.ValidationError:  # an entry that is no object, or a member that stands twice
         raise InvalidRequest(
-            "draftOrders.entry holds something that is no entry.", element=f"{where}.entry", code="structure"
+            f"{name}.entry holds something that is no entry.", element=f"{where}.entry", code="structure"
         ) from None
     found: list[DraftOrder] = []
     seen: set[str] = set()
@@ -176,6 +201,20 @@ def _selections(context: dict[str, Any]) -> frozenset[str]:
             )
         keys.add(key)
     return frozenset(keys)
+
+
+def _dispatched(context: dict[str, Any]) -> tuple[str, ...]:
+    """References of the dispatched orders; a 2.0 client sends a single `order` (CDS Hooks order-dispatch 1.0)."""
+    stated = context.get("dispatchedOrders", [context["order"]] if "order" in context else None)
+    if not isinstance(stated, list) or not stated or not all(isinstance(item, str) for item in stated):
+        raise InvalidRequest(
+            "dispatchedOrders is not a list of references.", element="context.dispatchedOrders", code="required"
+        )
+    for position, item in enumerate(stated):
+        if references.local_key(item) is None:
+            element = f"context.dispatchedOrders[{position}]"
+            raise InvalidRequest("A dispatched order is not written Type/id.", element=element, code="value")
+    return tuple(stated)
 
 
 def _text(data: dict[str, Any], name: str, prefix: str = "") -> str:

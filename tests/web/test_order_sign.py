@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.hooks.request import HOOKS
 from tests.ehr_actions import COVERAGE_INFORMATION, EhrActions, example, order_of, with_orders
 
 DETAILS_SYSTEM = "https://signpost.example.org/fhir/CodeSystem/coverage-detail"
@@ -165,7 +166,7 @@ def test_an_order_that_already_says_so_is_left_alone(ehr: EhrActions) -> None:
 
 def test_discovery(ehr: EhrActions) -> None:
     services = {service["id"]: service for service in ehr.discover()["services"]}
-    assert set(services) == {"order-sign-crd", "order-select-crd"}
+    assert set(services) == {f"{hook}-crd" for hook in HOOKS}
     for service in services.values():
         assert service["extension"]["davinci-crd.version"] == ["2.0", "2.2"]
         codes = {option["code"]: option["type"] for option in service["extension"]["davinci-crd.configuration-options"]}
