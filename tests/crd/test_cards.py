@@ -38,11 +38,12 @@ def ids() -> Callable[[], str]:
 
 
 def cards_for(
-    *orders: Resource, rules: Rulebook, configuration: Configuration | None = None, **rest: Any
+    *orders: Resource, rules: Rulebook, configuration: Configuration | None = None, version: str = "2.2", **rest: Any
 ) -> list[dict[str, Any]]:
     decided: list[Decided] = decide_all(*orders, rules=rules, **rest)
+    several = len(decided) > 1
     return [
-        build_card(each, rules, several_orders=len(decided) > 1, today=TODAY, new_id=ids())
+        build_card(each, rules, version=version, several_orders=several, today=TODAY, new_id=ids())
         for each in shown(decided, configuration or Configuration())
     ]
 
@@ -70,6 +71,19 @@ def test_instructions() -> None:
             },
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "system"),
+    [
+        ("2.2", "http://terminology.hl7.org/CodeSystem/cdshooks-card-type"),
+        ("2.0", "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"),
+    ],
+)
+def test_the_topic_is_in_the_code_system_of_the_version(version: str, system: str) -> None:
+    rules = rulebook(cards=[guidance("note", ["CPT 72148"], INSTRUCTIONS)])
+    (card,) = cards_for(MRI, rules=rules, version=version)
+    assert card["source"]["topic"]["system"] == system
 
 
 def test_external_reference() -> None:

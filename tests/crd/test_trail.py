@@ -1,0 +1,96 @@
+"""What the ledger keeps of an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from app.crd.decide import technical
+from app.crd.respond import Given, give
+from app.crd.trail import assertion_record
+from app.fhir.json import decode, encode
+from app.ledger import AssertionRecord
+from app.members import Member, MemberMatch
+from tests.crd.builders import AUTH, NO_AUTH, TODAY, call, case, decide_all, drug, policy, row, rulebook, service
+
+RULES = rulebook(
+    rows=[row("sc", match_system="RxNorm", match_code="100", track="pharmacy", pa="yes", handoff="rx")],
+    policies=[policy("mri", ["CPT 72148"], case("w", "%facts.site = '11'", NO_AUTH), AUTH)],
+)
+
+
+def record_of(order: dict[str, Any], **rest: Any) -> AssertionRecord:
+    (decided,) = decide_all(order, rules=RULES, **rest)
+    facts = decided.play.facts
+    given = give(
+        facts.order,
+        decided.determination,
+        hook="order-sign",
+        version="2.2",
+        coverage={"reference": "Coverage/c1"},
+        dependencies=(),
+        rulebook=RULES,
+        today=TODAY,
+        new_id=lambda: "A1",
+    )
+    return assertion_record(facts, given, RULES)
+
+
+def test_a_policy_answer() -> None:
+    record = record_of(service("CPT 72148"))
+    assert (record.assertion_id, record.order_ref, record.coverage_ref) == ("A1", "ServiceRequest/s1", "Coverage/c1")
+    assert (record.member_id, record.line_of_business, record.track) == ("1", "commercial", None)
+    assert (record.covered, record.pa_needed, record.expires_on.isoformat()) == ("covered", "conditional", "2026-09-13")
+    assert record.rule_ids == ("policy:mri",)
+    answer = json.loads(record.answer)
+    assert answer["rulebook"] == RULES.label
+    assert answer["determination"]["tried"][0] == {
+        "policy": "mri",
+        "case": "w",
+        "held": None,
+        "lacking": ["the order does not say where it will be given"],
+    }
+
+
+def test_the_facts_as_the_rules_saw_them() -> None:
+    facts = json.loads(record_of(drug("RxNorm 100", route="subcutaneous")).facts)
+    assert facts["on"] == "2026-06-15"
+    assert facts["words"] == "RxNorm 100"
+    assert facts["member"] == {"outcome": "found", "source": "roster"}
+    assert facts["route"] == "subcutaneous"
+    assert facts["site"] == {"missing": "the order does not say where it will be given"}
+
+
+def test_a_drug_keeps_its_road() -> None:
+    record = record_of(drug("RxNorm 100"))
+    assert (record.track, record.rule_ids) == ("pharmacy", ("route:sc",))
+
+
+def test_the_order_is_known_by_its_bytes() -> None:
+    order = service("CPT 72148")
+    assert record_of(order).content_hash == hashlib.sha256(bytes(call(order).orders[0].raw)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("match", "member_id", "member"),
+    [
+        (MemberMatch("not-found", words="x"), None, {"outcome": "not-found", "source": None}),
+        (MemberMatch("ended", Member("7", "coverage"), "x"), "7", {"outcome": "ended", "source": "coverage"}),
+    ],
+)
+def test_without_a_member(match: MemberMatch, member_id: str | None, member: dict[str, Any]) -> None:
+    record = record_of(service("CPT 72148"), member=match)
+    assert (record.member_id, record.line_of_business, record.covered) == (member_id, None, "not-covered")
+    assert json.loads(record.facts)["member"] == member
+
+
+@pytest.mark.parametrize(("action", "hashed"), [({"resource": encode({"a": 1})}, b'{"a":1}'), (None, b"")])
+def test_an_answer_that_never_got_as_far_as_facts(action: dict[str, Any] | None, hashed: bytes) -> None:
+    given = Given(technical("ServiceRequest/s1", "The EHR did not answer.", TODAY), "A1", action)
+    record = assertion_record(None, given, None)
+    assert (record.coverage_ref, record.member_id, record.facts) == ("Coverage", None, b"{}")
+    assert record.content_hash == hashlib.sha256(hashed).hexdigest()
+    assert decode(record.answer)["rulebook"] is None
