@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from app.clients import ClientRegistry
     from app.settings import Settings
 
 __all__ = ["create_app"]
@@ -22,6 +22,8 @@ def create_app(settings: Settings) -> Flask:
     from flask import Flask
 
     from app import logs
+    from app.clients import ClientTrust
+    from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
     from app.crd.service import CrdService
     from app.fhir.ehr import ConnectionPool, HostPolicy
     from app.ledger import Ledger
@@ -30,9 +32,10 @@ def create_app(settings: Settings) -> Flask:
     from app.members.roster import Roster
     from app.rulebook.keeper import RulebookKeeper
     from app.rulebook.rulebook import Rulebook
+    from app.state import open_state
     from app.web import cds_hooks, errors, ops
 
-    check_exposure(settings)
+    registry = check_exposure(settings)
     logs.configure(settings.log_level)
     keeper = RulebookKeeper(settings.rules, settings.questionnaires, interval=settings.rules_interval)
     sources = ("roster", "coverage") if settings.sandbox else settings.member_sources
@@ -44,10 +47,18 @@ def create_app(settings: Settings) -> Flask:
         return MemberDirectory([source for name in sources if (source := by_name[name]) is not None])
 
     ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
-    pool = ConnectionPool(HostPolicy(None), max_bytes=settings.ehr_max_bytes, max_pages=settings.ehr_max_pages)
+    # Outside the sandbox each client brings its own policy; without one, nothing may be read.
+    policy = HostPolicy(None if settings.sandbox else ())
+    pool = ConnectionPool(policy, max_bytes=settings.ehr_max_bytes, max_pages=settings.ehr_max_pages)
+    state = open_state(settings.shared_state_url)
+    keys = KeyCache(fetcher(ConnectionPool(HostPolicy(()), workers=8, max_bytes=MAX_BYTES)))
+    trust = None if settings.sandbox else ClientTrust(registry, keys, state, lifetime=settings.jwt_lifetime)
 
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["BASE_URL"] = settings.base_url.rstrip("/") if settings.base_url else None
+    app.extensions["clients"] = trust
+    app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
     app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger)
@@ -57,22 +68,33 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def check_exposure(settings: Settings) -> None:
-    """Refuse to answer strangers: open mode stays on loopback, and any other mode needs registered clients."""
+def check_exposure(settings: Settings) -> ClientRegistry:
+    """The registered clients, none in open mode. SettingsError when the service would answer strangers, or nobody."""
+    from app.clients import load_clients
     from app.errors import SettingsError
+    from app.fhir.addresses import is_loopback
 
-    if not settings.sandbox:
+    if settings.sandbox:
+        if not is_loopback(settings.host):
+            raise SettingsError(
+                f"--sandbox answers anyone, so it listens on loopback only, not on {settings.host}. "
+                "Use --host 127.0.0.1."
+            )
+        return {}
+    registry = load_clients(settings.clients_path)
+    if not registry:
         raise SettingsError(
-            "No EHR client is registered, so nobody could be answered. Checking clients is not part of this version "
-            "yet; to try the service on this machine, start it with --sandbox."
+            f"No EHR client is registered in {settings.clients_path}, so nobody could be answered. Register one with "
+            "`signpost clients add`; to try the service on this machine, start it with --sandbox."
         )
-    loopback = settings.host == "localhost"
-    if not loopback:
-        try:
-            loopback = ipaddress.ip_address(settings.host).is_loopback
-        except ValueError:
-            loopback = False
-    if not loopback:
+    if settings.base_url is None and not is_loopback(settings.host):
         raise SettingsError(
-            f"--sandbox answers anyone, so it listens on loopback only, not on {settings.host}. Use --host 127.0.0.1."
+            "A client's JWT names the service it is meant for, and the service does not know its own address. "
+            "Set SIGNPOST_BASE_URL to the URL that clients call, without /cds-services."
         )
+    if settings.shared_state_url == "memory://" and settings.workers > 1:
+        raise SettingsError(
+            "With SIGNPOST_STATE_URL=memory:// the workers do not know of each other's JWTs, and one could be used "
+            "again with another. Leave it out, or start with --workers 1."
+        )
+    return registry

@@ -65,6 +65,11 @@ class AuthenticationFailed(RequestError):
         super().__init__(message, code=code)
         self.reason = reason
 
+    @property
+    def challenge(self) -> str:
+        """The WWW-Authenticate header (RFC 6750, 3): only a call with a token is told of an error."""
+        return "Bearer" if self.reason == "no-token" else 'Bearer error="invalid_token"'
+
 
 class NotAllowed(RequestError):
     """The client is known, and not allowed to do this."""

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from app.cli.clients import clients
 from app.cli.demo import demo
 from app.cli.hook import hook
 from app.cli.ledger import ledger
@@ -31,5 +32,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, demo, hook, rules, ledger):
+for command in (serve, demo, hook, rules, clients, ledger):
     main.add_command(command)

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 
 import structlog
 
+from app.clients import Client
 from app.crd import cards
 from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverage
@@ -24,7 +25,15 @@ from app.crd.order_content import listed
 from app.crd.respond import SERIALIZERS, Given, body, give
 from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record
-from app.errors import EhrError, InvalidRequest, LedgerError, PayloadTooLarge, RequestError, UnknownService
+from app.errors import (
+    EhrError,
+    InvalidRequest,
+    LedgerError,
+    NotAllowed,
+    PayloadTooLarge,
+    RequestError,
+    UnknownService,
+)
 from app.fhir import outcomes, references
 from app.fhir.ehr import ConnectionPool, Ehr, EhrConnection
 from app.fhir.json import encode
@@ -60,6 +69,7 @@ class Progress:
     received: datetime
     started: float
     invocation_id: str
+    client: Client | None = None
     request: HookRequest | None = None
     rulebook: Rulebook | None = None
     chart: Chart | None = None
@@ -102,9 +112,12 @@ class CrdService:
         self._new_id = new_id
         self._stored_rulebooks: set[str] = set()
 
-    def answer(self, service_id: str, data: bytes) -> Answered:
-        """Answer one call. An answer that could not be written down is not sent: 503 instead."""
-        progress = Progress(service_id, self._clock(), time.monotonic(), self._new_id())
+    def answer(self, service_id: str, data: bytes, client: Client | None = None) -> Answered:
+        """Answer one call of a verified client, None in the sandbox.
+
+        An answer that could not be written down is not sent: 503 instead.
+        """
+        progress = Progress(service_id, self._clock(), time.monotonic(), self._new_id(), client)
         issues: tuple[str, ...] = ()
         try:
             answered = Answered(200, self._answer(progress, data))
@@ -122,6 +135,8 @@ class CrdService:
     def _answer(self, progress: Progress, data: bytes) -> bytes:
         if progress.service_id not in SERVICE_IDS:
             raise UnknownService("There is no CDS service of this id.", code="not-found")
+        if progress.client is not None and not progress.client.may_call(progress.service_id):
+            raise NotAllowed("This client is not registered for this service.", code="forbidden")
         if len(data) > self._settings.max_body_bytes:
             limit = self._settings.max_body_bytes
             raise PayloadTooLarge(f"The body is larger than {limit} bytes.", code="too-long")
@@ -162,13 +177,14 @@ class CrdService:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
         if request.fhir_server is None or request.access_token is None:
             return None
-        if not self._pool.allows(request.fhir_server):
+        pool = self._pool if progress.client is None else self._pool.under(progress.client.policy)
+        if not pool.allows(request.fhir_server):
             raise InvalidRequest(
                 "This fhirServer is not registered for the client.", element="fhirServer", code="security"
             )
         progress.queried = True
         deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
-        return EhrConnection(self._pool, request.fhir_server, request.access_token, deadline)
+        return EhrConnection(pool, request.fhir_server, request.access_token, deadline)
 
     def _respond(
         self,
@@ -248,7 +264,7 @@ class CrdService:
             service_id=progress.service_id[:64],
             hook=SERVICE_IDS.get(progress.service_id, "unknown"),
             hook_instance=request.hook_instance[:64] if request else None,
-            client="sandbox" if self._settings.sandbox else None,
+            client=progress.client.iss if progress.client else "sandbox",
             fhir_server=request.fhir_server[:200] if request and request.fhir_server else None,
             protocol_version=self._version(request) if request else None,
             status=answered.status,

@@ -1,4 +1,4 @@
-"""Which network addresses belong to the public internet."""
+"""Which network addresses belong to the public internet, and which to this machine."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv4Address):
         return True
     return parsed in _GLOBAL_UNICAST and not any(parsed in tunnel for tunnel in _TUNNELS)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, by name or number, is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -9,6 +9,7 @@ from app.crd.service import CrdService
 from app.fhir.json import encode
 from app.hooks.discovery import discovery
 from app.rulebook.keeper import RulebookKeeper
+from app.web.client_trust import calling_client
 
 blueprint = Blueprint("cds_hooks", __name__, url_prefix="/cds-services")
 
@@ -24,9 +25,10 @@ def services() -> Response:
 
 @blueprint.post("/<service_id>")
 def call(service_id: str) -> Response:
-    """One hook call."""
+    """One hook call. Who calls is settled before the body is read."""
+    client = calling_client()
     service: CrdService = current_app.extensions["crd"]
-    answered = service.answer(service_id, _body())
+    answered = service.answer(service_id, _body(), client)
     return Response(answered.body, status=answered.status, mimetype="application/json")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from app.errors import RequestError
+from app.errors import AuthenticationFailed, RequestError, StateError
 from app.fhir import outcomes
 from app.fhir.json import encode
+
+log = structlog.get_logger("signpost.web")
 
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 400: "invalid"}
 
@@ -17,7 +20,16 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def _request_error(error: RequestError) -> Response:
-        return _outcome(error.status, outcomes.from_error(error))
+        response = _outcome(error.status, outcomes.from_error(error))
+        if isinstance(error, AuthenticationFailed):
+            response.headers["WWW-Authenticate"] = error.challenge
+        return response
+
+    @app.errorhandler(StateError)
+    def _state_error(error: StateError) -> Response:
+        log.error("state.failed", error=str(error))
+        words = "It cannot be checked now who is calling. Please try again."
+        return _outcome(503, outcomes.operation_outcome(outcomes.issue("fatal", "transient", words)))
 
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:

@@ -1,0 +1,12 @@
+"""Whom the service answers: the EHRs registered with it, and the JWT by which each call shows who sent it.
+
+Source: CDS Hooks 2.0, "Trusting CDS Clients"; davinci-crd 2.2, security.
+"""
+
+from __future__ import annotations
+
+from app.clients.client import Client
+from app.clients.registry import ClientRegistry, load_clients
+from app.clients.trust import ClientTrust
+
+__all__ = ["Client", "ClientRegistry", "ClientTrust", "load_clients"]

@@ -1,0 +1,31 @@
+"""Who sent the request at hand."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import current_app, request
+
+from app.clients import Client, ClientTrust
+from app.fhir.addresses import is_loopback
+
+
+def calling_client() -> Client | None:
+    """The registered client whose JWT the request bears; None in the sandbox, which asks nobody.
+
+    Raises AuthenticationFailed (401), and StateError (503) when it cannot be known whether the JWT was used before.
+    """
+    trust: ClientTrust | None = current_app.extensions["clients"]
+    return trust.verify(request.headers.get("Authorization"), _addresses()) if trust is not None else None
+
+
+def _addresses() -> list[str]:
+    """What a JWT for this request may have as `aud`: the service's base URL, or the very URL called.
+
+    The Host header is the caller's. Were it believed, a JWT that the client made for somebody else's service could be
+    used here; so without a configured address only loopback goes.
+    """
+    base: str | None = current_app.config["BASE_URL"]
+    if base is not None:
+        return [base, base + request.path]
+    return [request.base_url] if is_loopback(urlsplit(request.base_url).hostname or "") else []
