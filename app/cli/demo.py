@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,11 @@ SAMPLES = (
 def demo(once: bool, port: int) -> None:
     """Start the sample payer in the sandbox, fire three sample hooks at it, and stay in the foreground."""
     url = f"http://127.0.0.1:{port}"
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise SettingsError(
+                f"Something already listens on port {port}. Choose another: make run ARGS='--port 8090'."
+            )
     with tempfile.TemporaryDirectory(prefix="signpost-") as scratch:
         folder = scratch if once else "data"
         with _service(port, folder) as process:

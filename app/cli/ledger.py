@@ -10,6 +10,8 @@ import click
 
 from app.cli.options import settings_from
 from app.cli.serve import FOLDER
+from app.errors import SettingsError
+from app.fhir.codings import short_name
 from app.fhir.json import decode
 from app.ledger import Ledger, StoredAssertion, StoredInvocation
 from app.settings import Settings
@@ -23,16 +25,16 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.argument("assertion_id")
+@click.argument("assertion_id", metavar="ASSERTION_OR_CALL")
 @data_dir
 @click.option("--request", "with_request", is_flag=True, help="Print the request too (holds patient data).")
 def show(assertion_id: str, data_dir: Path | None, with_request: bool) -> None:
-    """Print what was asked, which rules matched and what was answered under ASSERTION_ID."""
+    """Print what was asked, which rules matched and what was answered: one assertion, or a whole call by its id."""
     store = _open(settings_from(data_dir=data_dir))
     found = store.assertion(assertion_id)
     if found is None:
-        click.echo(f"No answer was given under {assertion_id}.", err=True)
-        sys.exit(1)
+        _show_call(store, assertion_id, with_request=with_request)
+        return
     invocation = store.invocation(found.invocation_id)
     if invocation is None:
         click.echo(f"The call of {assertion_id} is not in the ledger.", err=True)
@@ -43,6 +45,22 @@ def show(assertion_id: str, data_dir: Path | None, with_request: bool) -> None:
         click.echo(invocation.request)
 
 
+def _show_call(store: Ledger, invocation_id: str, *, with_request: bool) -> None:
+    """A call, as an error message or a log line names it."""
+    call = store.invocation(invocation_id)
+    if call is None:
+        click.echo(f"No answer was given under {invocation_id}, and no call has that id.", err=True)
+        sys.exit(1)
+    click.echo(f"Call        {call.invocation_id}, {call.service_id}, {call.received_at:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(f"Answered    HTTP {call.status} after {call.answered_in_ms:.1f} ms; EHR {call.token_use}")
+    for issue in call.issues:
+        click.echo(f"Issue       {issue}")
+    for made in store.assertions_of(call.invocation_id):
+        click.echo(f"Assertion   {made.assertion_id}  {made.order_ref}  {made.covered} {made.pa_needed or ''}")
+    if with_request and call.request is not None:
+        click.echo(call.request)
+
+
 @ledger.command()
 @data_dir
 @click.option("--limit", default=20, show_default=True, help="How many calls.")
@@ -50,9 +68,8 @@ def recent(data_dir: Path | None, limit: int) -> None:
     """List the newest calls with the assertions they made."""
     store = _open(settings_from(data_dir=data_dir))
     for call in store.recent(limit):
-        click.echo(
-            f"{call.received_at:%Y-%m-%d %H:%M:%S}  {call.status}  {call.answered_in_ms:8.1f} ms  {call.service_id}"
-        )
+        when = f"{call.received_at:%Y-%m-%d %H:%M:%S}"
+        click.echo(f"{when}  {call.status}  {call.answered_in_ms:8.1f} ms  {call.service_id}  {call.invocation_id}")
         for made in store.assertions_of(call.invocation_id):
             click.echo(
                 f"    {made.assertion_id}  {made.order_ref}  {made.covered} {made.pa_needed or ''} {made.track or ''}"
@@ -73,13 +90,17 @@ def verify(data_dir: Path | None) -> None:
 
 
 @ledger.command()
-def migrate() -> None:
+@data_dir
+def migrate(data_dir: Path | None) -> None:
     """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
-    Ledger.migrate(settings_from().ledger_url)
+    Ledger.migrate(settings_from(data_dir=data_dir).ledger_url)
     click.echo("The ledger is up to date.")
 
 
 def _open(settings: Settings) -> Ledger:
+    file = settings.data_dir / "ledger.sqlite"
+    if settings.database_url is None and not file.exists():
+        raise SettingsError(f"There is no ledger at {file}. Name its folder with --data-dir.")
     return Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
 
 
@@ -107,6 +128,8 @@ def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:
         lines.append(f"Case        {tried['policy']}#{tried['case']} {held}{why}")
     for given in answer["answers"]:
         lines += _answer(given)
+    if answer["handoff"]:
+        lines.append(f"Handoff     {answer['handoff']}")
     lines.append(f"Holds to    {found.expires_on}")
     return lines
 
@@ -122,10 +145,14 @@ def _facts(facts: dict[str, Any]) -> list[str]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(str(item.get("code", item)) if isinstance(item, dict) else str(item) for item in value)
+        return ", ".join(_code(item) if isinstance(item, dict) and "code" in item else str(item) for item in value)
     if isinstance(value, dict):
         return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
     return str(value)
+
+
+def _code(coding: dict[str, Any]) -> str:
+    return f"{short_name(str(coding.get('system', '')))} {coding['code']}".strip()
 
 
 def _answer(given: dict[str, Any]) -> list[str]:
@@ -137,6 +164,10 @@ def _answer(given: dict[str, Any]) -> list[str]:
             lines.append(f"  {name:<15} {', '.join(value) if isinstance(value, list) else value}")
     if given["billing_codes"]:
         lines.append(f"  billing         {', '.join(' '.join(code) for code in given['billing_codes'])}")
+    for detail in given["details"]:
+        lines.append(f"  detail          {detail['code']}: {_plain(detail['value'])}")
+    if given["contacts"]:
+        lines.append(f"  contacts        {', '.join(given['contacts'])}")
     for reason in given["reasons"]:
         lines.append(f"  reason          {' '.join(filter(None, (reason['code'], reason['text'])))}")
     return lines

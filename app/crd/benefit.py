@@ -36,9 +36,13 @@ def handoff_for(facts: OrderFacts, route: RouteDecision, rulebook: Rulebook) -> 
 
 
 def medical_codes(facts: OrderFacts, route: RouteDecision) -> tuple[Code, ...]:
-    """HCPCS or CPT codes the claim would carry: the row's, or else those the order states."""
+    """HCPCS or CPT codes the claim would carry: the row's, those the order states, or those of the product it means."""
     stated = route.outcome.billing_codes if route.outcome else ()
-    return stated or tuple(sorted(code for code in facts.signals.codes if code[0] in ("HCPCS", "CPT")))
+    named = stated or tuple(sorted(code for code in facts.signals.codes if code[0] in ("HCPCS", "CPT")))
+    if named or not facts.products:
+        return named
+    shared = frozenset.intersection(*facts.products)
+    return tuple(sorted(code for code in shared if code[0] in ("HCPCS", "CPT")))
 
 
 def pharmacy_codes(facts: OrderFacts, route: RouteDecision) -> tuple[Code, ...]:

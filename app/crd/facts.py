@@ -46,7 +46,7 @@ _WORDS = {
 class OrderFacts:
     """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`.
 
-    `products` are the codes of each product it asks for.
+    `products` are the codes of each product it asks for; for a drug, of each product it may mean.
     `trouble` says why the drug or device itself could not be read, when the EHR failed to give it.
     """
 
@@ -115,6 +115,10 @@ def build_facts(
         flags=match.member.flags if match.member else {},
         age=_age(match, patient, on),
     )
+    is_drug = resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes)
+    products = (stated,) if len(content.products) == 1 else _each(content.products)
+    if is_drug:
+        products = _meanings(signals, rulebook)
     return OrderFacts(
         order=order,
         content=content,
@@ -123,14 +127,35 @@ def build_facts(
         patient=patient,
         encounter=encounter,
         codes=stated,
-        products=(stated,) if len(content.products) == 1 else _each(content.products),
+        products=products,
         options=options | billed,
         signals=signals,
-        is_drug=resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes),
+        is_drug=is_drug,
         on=on,
-        view=_view(signals, resource, chart),
+        view={**_view(signals, resource, chart), "codes": _codes_view(signals, products if is_drug else ())},
         trouble=_trouble(resource, content, chart),
     )
+
+
+def _meanings(signals: OrderSignals, rulebook: Rulebook) -> tuple[frozenset[Code], ...]:
+    """All codes of each product a drug order may mean, by its codes and its route."""
+    stated = signals.signal("route")
+    route = next(iter(stated.values)) if stated.status == "known" else None
+    catalog = rulebook.table.catalog
+    uncatalogued = frozenset(code for code in signals.codes if code not in catalog)
+    return tuple(product.identities | uncatalogued for product in catalog.candidates(signals.codes, route).products)
+
+
+def _codes_view(signals: OrderSignals, products: tuple[frozenset[Code], ...]) -> Any:
+    """`%facts.codes`: what the order states, and what follows whichever product it means.
+
+    Where the products differ the list is incomplete, so that a condition on a code not in it is unknown.
+    """
+    shared = frozenset.intersection(*products) if products else frozenset()
+    possible = frozenset().union(*products)
+    sure = _coding_dicts(frozenset(code for code in signals.codes | shared if code[0] != "class"))
+    open_ones = any(code[0] != "class" for code in possible - shared - signals.codes)
+    return fhirpath.Incomplete(sure, "the order does not say which exact product it means") if open_ones else sure
 
 
 def _trouble(resource: Resource, content: OrderContent, chart: Chart) -> str | None:
@@ -228,7 +253,6 @@ def _view(signals: OrderSignals, resource: Resource, chart: Chart) -> dict[str, 
         ("days_supply", _number(dispense.get("expectedSupplyDuration"))),
     ):
         values[name] = _MISSING[name] if value is None else value
-    values["codes"] = _coding_dicts(signals.codes)
     values["flags"] = dict(signals.flags)
     values["service_date"] = signals.on.isoformat()
     return values

@@ -46,7 +46,7 @@ def rules_in_play(facts: OrderFacts, hook: str, rulebook: Rulebook) -> InPlay:
     route = decide_route(rulebook.table, facts.signals) if facts.is_drug else None
     if facts.match.outcome != "found":
         return InPlay(facts, route, (), ())
-    meant = _meanings(facts, rulebook) if route is not None else list(facts.products)
+    meant = list(facts.products)
     policies: list[Policy | None] = []
     track = route.track if route is not None else None
     if route is None or route.track == "medical":
@@ -72,15 +72,6 @@ def applies(scope: Scope, facts: OrderFacts, track: str | None) -> bool | None:
         elif wanted and actual not in wanted:
             return False
     return known
-
-
-def _meanings(facts: OrderFacts, rulebook: Rulebook) -> list[frozenset[Code]]:
-    """All codes of each product a drug order may mean."""
-    stated = facts.signals.signal("route")
-    route = next(iter(stated.values)) if stated.status == "known" else None
-    catalog = rulebook.table.catalog
-    uncatalogued = frozenset(code for code in facts.signals.codes if code not in catalog)
-    return [product.identities | uncatalogued for product in catalog.candidates(facts.signals.codes, route).products]
 
 
 def _policies(

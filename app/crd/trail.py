@@ -43,8 +43,11 @@ def _facts(facts: OrderFacts) -> dict[str, Any]:
         "on": facts.on.isoformat(),
         "words": facts.content.words,
         "member": {"outcome": facts.match.outcome, "source": facts.match.member.source if facts.match.member else None},
-        **{
-            name: {"missing": value.reason} if isinstance(value, fhirpath.Unobtainable) else value
-            for name, value in facts.view.items()
-        },
+        **{name: _plain(value) for name, value in facts.view.items()},
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, fhirpath.Unobtainable):
+        return {"missing": value.reason}
+    return value.items if isinstance(value, fhirpath.Incomplete) else value

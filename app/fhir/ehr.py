@@ -110,7 +110,7 @@ class EhrConnection:
         fetched = self._fetch(dict.fromkeys(wanted))
         for item, result in fetched.items():
             if result.problem:
-                log.info("ehr_problem", resource_type=item.type, complete=result.complete, problem=result.problem)
+                log.info("ehr.problem", resource_type=item.type, complete=result.complete, problem=result.problem)
         return fetched
 
     def _fetch(self, wanted: dict[Wanted, None]) -> dict[Wanted, Fetched]:

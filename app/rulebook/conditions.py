@@ -63,6 +63,20 @@ def compile_condition(text: str) -> Condition:
 
 
 def _words(missing: fhirpath.Missing) -> str:
+    """What was missing, as a clinician would name it."""
     if missing.kind == "unobtainable":
         return missing.reason
-    return f"{missing.path.removeprefix('%')} is not recorded"
+    variable, _, element = missing.path.removeprefix("%").partition(".")
+    holder = _HOLDERS.get(variable)
+    if holder is None or not element.isidentifier():
+        name = element.removeprefix("flags.")
+        return f"the member's file does not say '{name}'" if variable == "facts" else f"{missing.path} is not recorded"
+    return f"{holder} has no {element}"
+
+
+_HOLDERS = {
+    "order": "the order",
+    "patient": "the patient's record",
+    "encounter": "the encounter",
+    "coverage": "the coverage",
+}

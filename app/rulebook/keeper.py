@@ -41,6 +41,7 @@ class RulebookKeeper:
         """The live rulebook. Starts the watching thread on first use, so that a forked worker has its own."""
         if self._interval and self._watching_in != os.getpid():
             self._watch()
+            self._try(self.refresh)  # the files may have changed since the process was forked
         return self._current
 
     @property
@@ -96,7 +97,11 @@ class RulebookKeeper:
 
     def _run(self, pause: threading.Event, look: Callable[[], bool]) -> None:
         while not pause.wait(self._interval):
-            try:
-                look()
-            except Exception:  # a broken look must not end the watching
-                log.exception("rulebook.look_failed")
+            self._try(look)
+
+    def _try(self, look: Callable[[], bool]) -> None:
+        """A look that fails must end neither the watching nor a call."""
+        try:
+            look()
+        except Exception:
+            log.exception("rulebook.look_failed")
