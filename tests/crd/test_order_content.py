@@ -50,6 +50,8 @@ NUTRITION = of_type(
         (service(f"{codings.HCPCS} J1745", f"{codings.HCPCS.replace('https', 'http')} J1745"), ["HCPCS J1745"], 1),
         (of_type("ServiceRequest"), [], 1),
         (drug("RxNorm 191831", "NDC 57894-030-01"), ["RxNorm 191831", "NDC 57894003001"], 1),
+        (of_type("Appointment", serviceType=[concept("CPT 70551")]), ["CPT 70551"], 1),
+        (of_type("Encounter", type=[concept("CPT 99213"), concept("SNOMED 1")]), ["CPT 99213", "SNOMED CT 1"], 1),
         (of_type("DeviceRequest", codeCodeableConcept=concept("HCPCS E0431")), ["HCPCS E0431"], 1),
         (NUTRITION, ["SNOMED CT 1", "SNOMED CT 2", "HCPCS B4150", "HCPCS B4152", "HCPCS B4154", "HCPCS B4104"], 4),
         (
@@ -206,6 +208,8 @@ def test_words(order: Resource, words: str) -> None:
         (service(occurrencePeriod={"end": "2026-07-09"}), None, None),
         (service(occurrenceTiming={"repeat": {"boundsPeriod": {"start": "2026-07-03"}}}), None, date(2026, 7, 3)),
         (service(occurrenceTiming="x"), None, None),
+        (of_type("Encounter", period={"start": "2026-07-05"}), None, date(2026, 7, 5)),
+        (service(period={"start": "2026-07-05"}), None, None),
         (
             drug(
                 "RxNorm 1",
