@@ -6,18 +6,26 @@ from app.ledger.ledger import Ledger
 from app.ledger.records import (
     AssertionRecord,
     Call,
+    CardRecord,
+    FeedbackLine,
+    FeedbackRecord,
     Invocation,
     RulebookRecord,
     StoredAssertion,
+    StoredFeedback,
     StoredInvocation,
 )
 
 __all__ = [
     "AssertionRecord",
     "Call",
+    "CardRecord",
+    "FeedbackLine",
+    "FeedbackRecord",
     "Invocation",
     "Ledger",
     "RulebookRecord",
     "StoredAssertion",
+    "StoredFeedback",
     "StoredInvocation",
 ]

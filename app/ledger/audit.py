@@ -10,7 +10,7 @@ from sqlalchemy import Connection, except_, select
 from app.ledger import chain
 from app.ledger.blobs import unpack
 from app.ledger.rows import Row, split_exchange
-from app.ledger.tables import assertion, event, invocation
+from app.ledger.tables import assertion, card, event, feedback, invocation
 
 _BATCH = 200
 
@@ -54,9 +54,12 @@ class _Digests:
         self._invocation_id: str | None = None
         self._invocation_faults: list[str] = []
         self._invocation_digest: str | None = None
+        self._cards_digest: str | None = None
 
     def faults(self, row: Row) -> list[str]:
         """What is wrong with the rows an event speaks of."""
+        if row["feedback_id"] is not None:
+            return self._feedback_faults(row)
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
         faults = list(self._invocation_faults)
@@ -67,10 +70,19 @@ class _Digests:
             told = self._assertion_digest(row["assertion_id"])
             if told is None:
                 return [*faults, f"assertion {row['assertion_id']} is missing or cannot be read"]
-        if row["payload_hash"] != chain.payload_hash(self._invocation_digest, told):
+        if row["payload_hash"] != chain.payload_hash(self._invocation_digest, told, self._cards_digest):
             of = "" if told is None else f" or assertion {row['assertion_id']}"
-            faults.append(f"invocation {row['invocation_id']}{of} is not what was recorded")
+            faults.append(f"invocation {row['invocation_id']} with its cards{of} is not what was recorded")
         return faults
+
+    def _feedback_faults(self, row: Row) -> list[str]:
+        query = select(feedback).where(feedback.c.feedback_id == row["feedback_id"])
+        found = self._connection.execute(query).first()
+        if found is None:
+            return [f"feedback {row['feedback_id']} is missing"]
+        if row["payload_hash"] != chain.feedback_digest(found._asdict()):
+            return [f"feedback {row['feedback_id']} is not what was recorded"]
+        return []
 
     def _read_invocation(self, invocation_id: str) -> None:
         self._invocation_id, self._invocation_digest = invocation_id, None
@@ -87,6 +99,8 @@ class _Digests:
             self._invocation_faults = [f"invocation {invocation_id} cannot be read"]
             return
         self._invocation_digest = chain.invocation_digest(row, fetched)
+        shown = self._connection.execute(select(card).where(card.c.invocation_id == invocation_id))
+        self._cards_digest = chain.cards_digest(each._asdict() for each in shown)
         self._invocation_faults = []
         if request is not None and chain.content_digest(request) != row["request_sha256"]:
             self._invocation_faults.append(f"the request of invocation {invocation_id} does not match its hash")
@@ -106,7 +120,11 @@ class _Digests:
 
 
 def _off_the_chain(connection: Connection) -> Iterator[str]:
-    for table, column in ((invocation, "invocation_id"), (assertion, "assertion_id")):
+    for table, column in ((invocation, "invocation_id"), (assertion, "assertion_id"), (feedback, "feedback_id")):
         unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
         for (found,) in connection.execute(unvouched):
             yield f"{table.name} {found}: no event vouches for it"
+    # An event vouches for all cards of its invocation, but for none of an invocation that is not there.
+    astray = select(card.c.card_id).where(card.c.invocation_id.not_in(select(invocation.c.invocation_id)))
+    for (found,) in connection.execute(astray.order_by(card.c.card_id)):
+        yield f"card {found}: its invocation is missing"

@@ -1,13 +1,14 @@
 """The hash chain over `event`, and the digests that tie the other tables to it.
 
-Every event carries a payload hash over the invocation and assertion it speaks of, and the hash of the event before
-it, so a row that is changed, removed or slipped in later shows. What enters a digest is listed here and not taken
-from the tables: a column added by a later migration must not change the digests of rows already written.
+Every event carries a payload hash over what it speaks of (an invocation with its cards and at most one assertion, or
+a piece of feedback) and the hash of the event before it, so a row that is changed, removed or slipped in later shows.
+What enters a digest is listed here and not taken from the tables: a column added by a later migration must not change
+the digests of rows already written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -51,6 +52,30 @@ _ASSERTION = (
     "rule_ids",
     "supersedes",
 )
+_CARD = (
+    "card_id",
+    "invocation_id",
+    "guidance",
+    "response",
+    "topic",
+    "order_refs",
+    "suggestion_ids",
+)
+_FEEDBACK = (
+    "feedback_id",
+    "card_id",
+    "known",
+    "outcome",
+    "accepted_suggestions",
+    "override_reason_code",
+    "override_reason_system",
+    "override_reason_display",
+    "user_comment",
+    "outcome_at",
+    "received_at",
+    "client",
+)
+# Not the feedback_id, which is younger than the chain: it is vouched for by the payload, which holds it too.
 _EVENT = (
     "seq",
     "occurred_at",
@@ -85,9 +110,23 @@ def assertion_digest(row: Mapping[str, Any], facts: bytes, answer: bytes) -> str
     return _digest([*(row[name] for name in _ASSERTION), content_digest(facts), content_digest(answer)])
 
 
-def payload_hash(invocation: str, assertion: str | None) -> str:
-    """What an event vouches for: the digests of its invocation and, where it speaks of one, its assertion."""
-    return _digest([invocation, assertion])
+def cards_digest(rows: Iterable[Mapping[str, Any]]) -> str | None:
+    """Digest of the `card` rows of one invocation, in whatever order; None where there are none."""
+    digests = sorted(_digest([row[name] for name in _CARD]) for row in rows)
+    return _digest(digests) if digests else None
+
+
+def feedback_digest(row: Mapping[str, Any]) -> str:
+    """Digest of a `feedback` row, which is the payload hash of its event."""
+    return _digest([row[name] for name in _FEEDBACK])
+
+
+def payload_hash(invocation: str, assertion: str | None, cards: str | None) -> str:
+    """What an event of a call vouches for: its invocation, its assertion if any, and the invocation's cards."""
+    told = [invocation, assertion]
+    if cards is not None:  # a call without cards hashes as it did before cards were kept
+        told.append(cards)
+    return _digest(told)
 
 
 def event_hash(row: Mapping[str, Any]) -> str:

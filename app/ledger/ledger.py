@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Select, select
 
 from app.errors import LedgerError
-from app.ledger import chain, schema
+from app.ledger import chain, schema, standing
 from app.ledger.audit import audit
-from app.ledger.records import Call, RulebookRecord, StoredAssertion, StoredInvocation
+from app.ledger.feedback import feedback_report
+from app.ledger.records import (
+    AssertionRecord,
+    Call,
+    CardRecord,
+    FeedbackLine,
+    FeedbackRecord,
+    RulebookRecord,
+    StoredAssertion,
+    StoredFeedback,
+    StoredInvocation,
+)
 from app.ledger.rows import (
     Row,
     assertion_row,
+    card_row,
+    feedback_row,
     instant,
     invocation_row,
     rulebook_row,
     stored_assertion,
+    stored_card,
+    stored_feedback,
     stored_invocation,
     stored_rulebook,
 )
 from app.ledger.store import Store, Synchronous, create_sqlite_file
-from app.ledger.tables import assertion, invocation, metadata, rulebook
+from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook
 
 T = TypeVar("T")
 
@@ -73,38 +88,71 @@ class Ledger:
         store.close_idle()
 
     def record(self, call: Call) -> None:
-        """Write the invocation, its assertions and their events in one transaction, or nothing.
+        """Write the invocation, its assertions, cards and events in one transaction, or nothing.
 
         The call's rulebook must be in the store (`record_rulebook`): an answer nobody can replay is not an answer.
+        So must the assertions it honours.
         """
         doing = f"invocation {call.invocation_id} was not recorded"
+        honoured = self._honoured(doing, call.honoured)
         try:
             asked = invocation_row(call)
             answered = [assertion_row(record, call.invocation_id) for record in call.assertions]
-            events = _events(call, asked, answered)
+            shown = [card_row(record, call.invocation_id) for record in call.cards]
+            events = _events(call, asked, answered, shown, honoured)
         except Exception as error:
             # Outside the handler again, and by its kind only: the message may quote the value.
             reason = type(error).__name__
         else:
-            self._store.write(doing, lambda connection: self._append(connection, asked, answered, events))
+            rows = {"invocation": [asked], "assertion": answered, "card": shown, "event": events}
+            self._store.write(doing, lambda connection: self._append(connection, rows))
             return
         raise LedgerError(f"{doing}: the call holds a value of the wrong kind ({reason})")
 
-    def _append(self, connection: Connection, asked: Row, answered: list[Row], events: list[Row]) -> None:
+    def _honoured(self, doing: str, ids: Sequence[str]) -> list[tuple[StoredAssertion, str]]:
+        """Earlier assertions with their digests. Read before the writers' lock is taken: they never change."""
+        if not ids:
+            return []
+
+        def find(connection: Connection) -> list[tuple[StoredAssertion, str]]:
+            rows = connection.execute(select(assertion).where(assertion.c.assertion_id.in_(ids)))
+            by_id = {row.assertion_id: row._asdict() for row in rows}
+            if not by_id.keys() >= set(ids):
+                raise LedgerError(f"{doing}: an assertion it honours is not in the ledger")
+            earlier = [(stored_assertion(by_id[each]), by_id[each]) for each in ids]
+            return [(found, chain.assertion_digest(row, found.facts, found.answer)) for found, row in earlier]
+
+        return self._store.read(doing, find)
+
+    def _append(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
+        """Insert rows by table, in that order; the events, which come last, are numbered and chained first."""
         # Straight to the driver: SQLAlchemy's way through a statement costs more here than SQLite's own work.
         cursor = connection.connection.cursor()
-        cursor.execute(self._insert["invocation"], asked)
-        if answered:
-            cursor.executemany(self._insert["assertion"], answered)
         cursor.execute(_TAIL)
         seq, previous = cursor.fetchone() or (0, chain.GENESIS)
         recorded_at = instant(datetime.now(UTC))
-        for row in events:
+        for row in rows["event"]:
             seq += 1
             row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
             row["hash"] = previous = chain.event_hash(row)
-        cursor.executemany(self._insert["event"], events)
+        for table, added in rows.items():
+            if added:
+                cursor.executemany(self._insert[table], added)
         cursor.close()
+
+    def record_feedback(self, batch: Sequence[FeedbackRecord]) -> int:
+        """Write a batch of feedback and its events in one transaction, or nothing; how many cards in it are known."""
+        query = select(card.c.card_id, card.c.invocation_id)
+        named = query.where(card.c.card_id.in_({record.card_id for record in batch}))
+
+        def keep(connection: Connection) -> int:
+            shown_in = dict(connection.execute(named).tuples().all())
+            said = [feedback_row(record, known=record.card_id in shown_in) for record in batch]
+            events = [_feedback_event(row, shown_in.get(row["card_id"])) for row in said]
+            self._append(connection, {"feedback": said, "event": events})
+            return sum(row["known"] for row in said)
+
+        return self._store.write("the feedback was not recorded", keep)
 
     def record_rulebook(self, record: RulebookRecord) -> None:
         """Keep a rulebook version before its first answer leaves; one already kept is left as it is."""
@@ -125,6 +173,43 @@ class Ledger:
         """The assertions an invocation's response made, by order; [] for an unknown invocation."""
         of = select(assertion).where(assertion.c.invocation_id == invocation_id)
         return self._find(of.order_by(assertion.c.order_ref, assertion.c.assertion_id), stored_assertion)
+
+    def standing_assertion(
+        self,
+        member_id: str,
+        order_ref: str,
+        content_hash: str,
+        coverage_ref: str,
+        rulebook_hash: str | None,
+        on: date,
+    ) -> StoredAssertion | None:
+        """The newest assertion for the same member, order, content and coverage that still holds on that day.
+
+        One holds through its `expires_on`, for ever without, and until another supersedes it. `rulebook_hash` asks for
+        one of that rulebook. None where there is none. Which hook it answered is in its invocation.
+        """
+        query = standing.standing(member_id, order_ref, content_hash, coverage_ref, rulebook_hash, on)
+        return next(iter(self._find(query, stored_assertion)), None)
+
+    def latest_for_order(self, member_id: str, order_ref: str, coverage_ref: str) -> StoredAssertion | None:
+        """The newest assertion for a member's order under a coverage, expired or not: what a new one supersedes."""
+        query = standing.latest_for_order(member_id, order_ref, coverage_ref)
+        return next(iter(self._find(query, stored_assertion)), None)
+
+    def cards_of(self, invocation_id: str) -> list[CardRecord]:
+        """The cards an invocation's response showed, by id; [] for an unknown invocation."""
+        of = select(card).where(card.c.invocation_id == invocation_id)
+        return self._find(of.order_by(card.c.card_id), stored_card)
+
+    def feedback_on(self, card_id: str) -> list[StoredFeedback]:
+        """All that was said of a card, in the order users said it; cards that are none of ours included."""
+        on = select(feedback).where(feedback.c.card_id == card_id)
+        return self._find(on.order_by(feedback.c.outcome_at, feedback.c.received_at), stored_feedback)
+
+    def feedback_report(self, since: datetime | None) -> list[FeedbackLine]:
+        """What users did with the cards shown since then (aware), or ever: one line a guidance, most shown first."""
+        doing = "the feedback could not be added up"
+        return self._store.read_snapshot(doing, lambda connection: feedback_report(connection, since))
 
     def invocation(self, invocation_id: str) -> StoredInvocation | None:
         """The invocation of that id, None where there is none."""
@@ -176,32 +261,44 @@ def _migrate_sqlite(store: Store) -> None:
         store.write(doing, schema.upgrade)
 
 
-def _events(call: Call, asked: Row, answered: list[Row]) -> list[Row]:
+def _events(
+    call: Call, asked: Row, answered: list[Row], shown: list[Row], honoured: list[tuple[StoredAssertion, str]]
+) -> list[Row]:
     """The events of a call, still to be numbered and chained. Every call has one: none is off the chain."""
-    digest = chain.invocation_digest(asked, call.fetched)
+    told, cards = chain.invocation_digest(asked, call.fetched), chain.cards_digest(shown)
     occurred_at = instant(call.received_at + timedelta(milliseconds=call.answered_in_ms))
-    events: list[Row] = [
-        {
+
+    def event(kind: str, about: AssertionRecord | None = None, digest: str | None = None) -> Row:
+        return {
             "occurred_at": occurred_at,
-            "event_type": "crd_returned",
+            "event_type": kind,
             "invocation_id": call.invocation_id,
-            "assertion_id": row["assertion_id"],
-            "order_ref": row["order_ref"],
-            "track": row["track"],
-            "payload_hash": chain.payload_hash(digest, chain.assertion_digest(row, record.facts, record.answer)),
+            "assertion_id": about.assertion_id if about else None,
+            "order_ref": about.order_ref if about else None,
+            "track": about.track if about else None,
+            "payload_hash": chain.payload_hash(told, digest, cards),
+            "feedback_id": None,
         }
+
+    events = [
+        event("crd_returned", record, chain.assertion_digest(row, record.facts, record.answer))
         for row, record in zip(answered, call.assertions, strict=True)
     ]
+    events += [event("crd_honoured", record, digest) for record, digest in honoured]
     if call.status >= 400 or not events:
-        events.append(
-            {
-                "occurred_at": occurred_at,
-                "event_type": "call_failed" if call.status >= 400 else "call_answered",
-                "invocation_id": call.invocation_id,
-                "assertion_id": None,
-                "order_ref": None,
-                "track": None,
-                "payload_hash": chain.payload_hash(digest, None),
-            }
-        )
+        events.append(event("call_failed" if call.status >= 400 else "call_answered"))
     return events
+
+
+def _feedback_event(said: Row, invocation_id: str | None) -> Row:
+    """The event of a `feedback` row on a card of that invocation, None for a card nobody knows."""
+    return {
+        "occurred_at": said["outcome_at"],
+        "event_type": "feedback",
+        "invocation_id": invocation_id,
+        "assertion_id": None,
+        "order_ref": None,
+        "track": None,
+        "payload_hash": chain.feedback_digest(said),
+        "feedback_id": said["feedback_id"],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,31 @@ class AssertionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardRecord:
+    """One card of a response. `card_id` is its uuid, which feedback names (CDS Hooks 2.0, "Card Attributes").
+
+    `guidance` is the slug of the guidance that made it, `response` the CRD response type, `topic` its code.
+    `order_refs` are relative references; `suggestion_ids` the uuid and label of each suggestion, in order.
+    """
+
+    card_id: str
+    guidance: str
+    response: str
+    topic: str
+    order_refs: tuple[str, ...]
+    suggestion_ids: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Invocation):
-    """An invocation with the assertions its response makes: the unit that is written, whole or not at all."""
+    """An invocation with the assertions and cards of its response: the unit that is written, whole or not at all.
+
+    `honoured` are ids of earlier assertions, already in the ledger, that the response gives again.
+    """
 
     assertions: tuple[AssertionRecord, ...] = ()
+    cards: tuple[CardRecord, ...] = ()
+    honoured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +103,50 @@ class StoredAssertion(AssertionRecord):
     """An assertion as read back, with the invocation that made it."""
 
     invocation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRecord:
+    """What a user did with a card (CDS Hooks 2.0, "Feedback").
+
+    `accepted_suggestions` are uuids of suggestions. `user_comment` is free text that may hold PHI. `client` is as in
+    Invocation. `outcome_at` is the client's clock, `received_at` ours.
+    """
+
+    feedback_id: str
+    card_id: str
+    outcome: Literal["accepted", "overridden"]
+    accepted_suggestions: tuple[str, ...] = ()
+    override_reason_code: str | None = None
+    override_reason_system: str | None = None
+    override_reason_display: str | None = None
+    user_comment: str | None = None
+    outcome_at: datetime
+    received_at: datetime
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFeedback(FeedbackRecord):
+    """Feedback as read back, in UTC. `known` False: the card it names is none of this ledger's."""
+
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackLine:
+    """How often the cards of one guidance were shown, and what users did with them; a card counts once.
+
+    `guidance` None: cards that are none of this ledger's, of which nobody knows how many were shown. `reasons` are
+    reasons for overriding with their counts, the most frequent first, each by its display or else its code.
+    """
+
+    guidance: str | None
+    shown: int
+    accepted: int
+    overridden: int
+    ignored: int
+    reasons: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,12 @@ from app.ledger.blobs import pack, unpack
 from app.ledger.chain import content_digest
 from app.ledger.records import (
     AssertionRecord,
+    CardRecord,
+    FeedbackRecord,
     Invocation,
     RulebookRecord,
     StoredAssertion,
+    StoredFeedback,
     StoredInvocation,
 )
 
@@ -138,6 +141,67 @@ def stored_assertion(row: Mapping[str, Any]) -> StoredAssertion:
         facts=unpack(row["facts"]),
         answer=unpack(row["answer"]),
         supersedes=row["supersedes"],
+    )
+
+
+def card_row(record: CardRecord, invocation_id: str) -> Row:
+    """The `card` row of a card shown in an invocation's response."""
+    return {
+        "card_id": record.card_id,
+        "invocation_id": invocation_id,
+        "guidance": record.guidance,
+        "response": record.response,
+        "topic": record.topic,
+        "order_refs": _json(record.order_refs),
+        "suggestion_ids": _json(record.suggestion_ids),
+    }
+
+
+def stored_card(row: Mapping[str, Any]) -> CardRecord:
+    """A `card` row as a record."""
+    return CardRecord(
+        card_id=row["card_id"],
+        guidance=row["guidance"],
+        response=row["response"],
+        topic=row["topic"],
+        order_refs=msgspec.json.decode(row["order_refs"], type=tuple[str, ...]),
+        suggestion_ids=msgspec.json.decode(row["suggestion_ids"], type=tuple[tuple[str, str], ...]),
+    )
+
+
+def feedback_row(record: FeedbackRecord, *, known: bool) -> Row:
+    """The `feedback` row of what a user did with a card, known to this ledger or not."""
+    return {
+        "feedback_id": record.feedback_id,
+        "card_id": record.card_id,
+        "known": known,
+        "outcome": record.outcome,
+        "accepted_suggestions": _json(record.accepted_suggestions),
+        "override_reason_code": record.override_reason_code,
+        "override_reason_system": record.override_reason_system,
+        "override_reason_display": record.override_reason_display,
+        "user_comment": record.user_comment,
+        "outcome_at": instant(record.outcome_at),
+        "received_at": instant(record.received_at),
+        "client": record.client,
+    }
+
+
+def stored_feedback(row: Mapping[str, Any]) -> StoredFeedback:
+    """A `feedback` row as a record."""
+    return StoredFeedback(
+        feedback_id=row["feedback_id"],
+        card_id=row["card_id"],
+        known=row["known"],
+        outcome=row["outcome"],
+        accepted_suggestions=msgspec.json.decode(row["accepted_suggestions"], type=tuple[str, ...]),
+        override_reason_code=row["override_reason_code"],
+        override_reason_system=row["override_reason_system"],
+        override_reason_display=row["override_reason_display"],
+        user_comment=row["user_comment"],
+        outcome_at=datetime.fromisoformat(row["outcome_at"]),
+        received_at=datetime.fromisoformat(row["received_at"]),
+        client=row["client"],
     )
 
 

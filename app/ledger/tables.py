@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -82,6 +83,38 @@ assertion = Table(
     Column("facts", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("supersedes", Text),
+    # What was answered before: the same order of a member comes again from hook to hook.
+    Index(None, "member_id", "content_hash"),
+)
+
+card = Table(
+    "card",
+    metadata,
+    Column("card_id", Text, primary_key=True),
+    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False, index=True),
+    Column("guidance", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("order_refs", Text, nullable=False),
+    Column("suggestion_ids", Text, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("feedback_id", Text, primary_key=True),
+    # Not a foreign key: what users say of a card this ledger does not know is kept too.
+    Column("card_id", Text, nullable=False, index=True),
+    Column("known", Boolean, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("accepted_suggestions", Text, nullable=False),
+    Column("override_reason_code", Text),
+    Column("override_reason_system", Text),
+    Column("override_reason_display", Text),
+    Column("user_comment", Text),
+    Column("outcome_at", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
+    Column("client", Text),
 )
 
 event = Table(
@@ -92,12 +125,14 @@ event = Table(
     Column("occurred_at", Text, nullable=False),
     Column("recorded_at", Text, nullable=False),
     Column("event_type", Text, nullable=False),
-    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False),
+    # NULL only for feedback on a card that is not in the ledger.
+    Column("invocation_id", Text, ForeignKey("invocation.invocation_id")),
     Column("assertion_id", Text, ForeignKey("assertion.assertion_id")),
     Column("order_ref", Text),
     Column("track", Text),
     Column("payload_hash", Text, nullable=False),
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("feedback_id", Text, ForeignKey("feedback.feedback_id")),
     UniqueConstraint("prev_hash"),
 )

@@ -1,0 +1,55 @@
+"""What users did with the cards they were shown, added up by guidance."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from app.ledger.records import FeedbackLine
+from app.ledger.rows import instant
+from app.ledger.tables import card, feedback, invocation
+
+
+def feedback_report(connection: Connection, since: datetime | None) -> list[FeedbackLine]:
+    """One line a guidance, the most shown first, and at the end one for cards nobody knows, if any.
+
+    `since` counts the cards shown from then on, and of unknown cards the feedback received from then on.
+    """
+    shown = select(card.c.guidance, func.count()).join(invocation).group_by(card.c.guidance)
+    # A card once overridden can still be accepted: only the last that is said of it counts.
+    order = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.feedback_id)
+    nth = func.row_number().over(partition_by=feedback.c.card_id, order_by=order).label("nth")
+    said = select(feedback, nth).subquery("said")
+    reason = (said.c.override_reason_system, said.c.override_reason_code)
+    words = func.coalesce(func.max(said.c.override_reason_display), said.c.override_reason_code)
+    answers = (
+        select(card.c.guidance, said.c.outcome, words, func.count())
+        .select_from(said.outerjoin(card, card.c.card_id == said.c.card_id).outerjoin(invocation))
+        .where(said.c.nth == 1)
+        .group_by(card.c.guidance, said.c.outcome, *reason)
+    )
+    if since is not None:
+        shown = shown.where(invocation.c.received_at >= instant(since))
+        answers = answers.where(func.coalesce(invocation.c.received_at, said.c.received_at) >= instant(since))
+
+    times: dict[str | None, int] = dict(connection.execute(shown).tuples().all())
+    outcomes: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    reasons: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    for guidance, outcome, why, count in connection.execute(answers):
+        outcomes[guidance][outcome] += count
+        if outcome == "overridden" and why is not None:
+            reasons[guidance][why] += count
+    lines = [
+        FeedbackLine(
+            guidance=guidance,
+            shown=times.get(guidance, 0),
+            accepted=outcomes[guidance]["accepted"],
+            overridden=outcomes[guidance]["overridden"],
+            ignored=0 if guidance is None else times[guidance] - outcomes[guidance].total(),
+            reasons=tuple(sorted(reasons[guidance].items(), key=lambda each: (-each[1], each[0]))),
+        )
+        for guidance in times.keys() | outcomes.keys()
+    ]
+    return sorted(lines, key=lambda line: (line.guidance is None, -line.shown, line.guidance or ""))

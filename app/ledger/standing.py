@@ -1,0 +1,42 @@
+"""What still stands of earlier answers."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Select, exists, or_, select
+
+from app.ledger.tables import assertion, invocation
+
+_newest = (invocation.c.received_at.desc(), assertion.c.assertion_id.desc())
+
+
+def latest_for_order(member_id: str, order_ref: str, coverage_ref: str) -> Select[Any]:
+    """The newest assertion for a member's order under a coverage, whatever the order's content was."""
+    return (
+        select(assertion)
+        .join(invocation)
+        .where(
+            assertion.c.member_id == member_id,
+            assertion.c.order_ref == order_ref,
+            assertion.c.coverage_ref == coverage_ref,
+        )
+        .order_by(*_newest)
+        .limit(1)
+    )
+
+
+def standing(
+    member_id: str, order_ref: str, content_hash: str, coverage_ref: str, rulebook_hash: str | None, on: date
+) -> Select[Any]:
+    """The newest assertion for the very same order that is neither expired on that day nor superseded."""
+    later = assertion.alias("later")
+    # By member as well, for the index: what supersedes an assertion is about the same person.
+    superseded = exists().where(later.c.member_id == member_id, later.c.supersedes == assertion.c.assertion_id)
+    query = latest_for_order(member_id, order_ref, coverage_ref).where(
+        assertion.c.content_hash == content_hash,
+        or_(assertion.c.expires_on.is_(None), assertion.c.expires_on >= on.isoformat()),
+        ~superseded,
+    )
+    return query if rulebook_hash is None else query.where(invocation.c.rulebook_hash == rulebook_hash)
