@@ -24,7 +24,7 @@ from app.crd.gather import gather, gather_record
 from app.crd.order_content import listed
 from app.crd.respond import SERIALIZERS, Given, body, give
 from app.crd.subjects import TYPES, find_subjects
-from app.crd.trail import assertion_record
+from app.crd.trail import assertion_record, card_record
 from app.errors import (
     EhrError,
     InvalidRequest,
@@ -40,7 +40,7 @@ from app.fhir.json import encode
 from app.hooks.configuration import read_configuration
 from app.hooks.discovery import SERVICE_IDS
 from app.hooks.request import DraftOrder, HookRequest, parse_request
-from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
+from app.ledger import AssertionRecord, Call, CardRecord, Ledger, RulebookRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
@@ -77,7 +77,7 @@ class Progress:
     timings: dict[str, float] = field(default_factory=dict)
     assertions: list[AssertionRecord] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
-    cards: int = 0
+    cards: list[CardRecord] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -214,7 +214,7 @@ class CrdService:
             cards.build_card(each, rulebook, version=version, several_orders=several, today=today, new_id=self._new_id)
             for each in shown
         ]
-        progress.cards = len(built)
+        progress.cards = [card_record(each, card) for each, card in zip(shown, built, strict=True)]
         return body(built, given)
 
     def _give(
@@ -278,6 +278,7 @@ class CrdService:
             timings=progress.timings,
             issues=issues,
             assertions=tuple(progress.assertions) if answered.status < 400 else (),
+            cards=tuple(progress.cards) if answered.status < 400 else (),
         )
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
@@ -297,7 +298,7 @@ class CrdService:
             orders=len(progress.assertions),
             tracks=progress.tracks,
             rules=[rule for record in progress.assertions for rule in record.rule_ids],
-            cards=progress.cards,
+            cards=len(progress.cards),
             rulebook=rulebook.label if rulebook else None,
             issues=issues,
         )

@@ -6,10 +6,11 @@ import hashlib
 from typing import Any
 
 from app import fhirpath
+from app.crd.cards import Shown
 from app.crd.facts import OrderFacts
 from app.crd.respond import Given
 from app.fhir.json import encode
-from app.ledger import AssertionRecord
+from app.ledger import AssertionRecord, CardRecord
 from app.rulebook.rulebook import Rulebook
 
 
@@ -34,6 +35,18 @@ def assertion_record(facts: OrderFacts | None, given: Given, rulebook: Rulebook 
         rule_ids=determination.rule_ids,
         facts=encode(_facts(facts)) if facts is not None else b"{}",
         answer=encode({"determination": determination, "rulebook": rulebook.label if rulebook else None}),
+    )
+
+
+def card_record(shown: Shown, card: dict[str, Any]) -> CardRecord:
+    """The ledger's record of a card as it leaves."""
+    return CardRecord(
+        card_id=card["uuid"],
+        guidance=shown.guidance.scope.slug,
+        response=shown.guidance.response,
+        topic=shown.guidance.topic,
+        order_refs=tuple(facts.order.key for facts in shown.orders),
+        suggestion_ids=tuple((offer["uuid"], offer["label"]) for offer in card.get("suggestions", ())),
     )
 
 
