@@ -73,12 +73,14 @@ def _without_member(facts: OrderFacts) -> Answer | None:
 def _by_policy(play: InPlay, evidence: Evidence, rulebook: Rulebook, today: date) -> Determination:
     """Ask each policy that may govern the order, and say what holds whichever of them does."""
     facts, route = play.facts, play.route
+    days = rulebook.payer.valid_days
     asked = [
-        _ask(policy, evidence) if policy is not None else Asked((_no_policy(facts, route),)) for policy in play.policies
+        _ask(policy, evidence, days) if policy is not None else Asked((_no_policy(facts, route),))
+        for policy in play.policies
     ]
     answers = asked[0].answers
     if len(asked) > 1:
-        answers = merge_by_code([each.answers for each in asked], *_why_open(play))
+        answers = merge_by_code([_dated(each.answers, days) for each in asked], *_why_open(play))
     answers = tuple(_with_billing(answer, facts, route) for answer in answers)
     if route is not None:
         answers = (*(benefit.marked(answer, route) for answer in answers), *_administration(route))
@@ -126,7 +128,7 @@ class Asked:
     tried: tuple[CaseTried, ...] = ()
 
 
-def _ask(policy: Policy, evidence: Evidence) -> Asked:
+def _ask(policy: Policy, evidence: Evidence, days: int) -> Asked:
     """The first case that holds answers. Cases that are unknown stay possible beside it."""
     tried: list[CaseTried] = []
     unknown: list[tuple[Answer, ...]] = []
@@ -141,8 +143,17 @@ def _ask(policy: Policy, evidence: Evidence) -> Asked:
             if not unknown:
                 return Asked(case.answers, case.name, tuple(tried))
             why = "; ".join(dict.fromkeys(lacking)) or "what the policy asks could not be established"
-            return Asked(merge_by_code([*unknown, case.answers], sentence(why)), None, tuple(tried))
+            return Asked(
+                merge_by_code([_dated(each, days) for each in (*unknown, case.answers)], sentence(why)),
+                None,
+                tuple(tried),
+            )
     raise AssertionError("a policy's last case always holds; the rulebook checks that at load")
+
+
+def _dated(answers: tuple[Answer, ...], days: int) -> tuple[Answer, ...]:
+    """Answers before merging: one that leaves its days to the payer must not be given the longer ones of another."""
+    return tuple(replace(answer, valid_days=answer.valid_days or days) for answer in answers)
 
 
 def _determination(play: InPlay, answers: tuple[Answer, ...], rulebook: Rulebook, today: date) -> Determination:

@@ -78,7 +78,7 @@ def test_the_record(kept: Kept | None, expected: tuple[bool | None, tuple[str, .
         ("%facts.age >= 50", True, ()),
         ("%facts.route = 'oral'", None, ("the order does not say by which route it is given",)),
         ("%encounter.class.code = 'IMP'", None, ("the encounter could not be read",)),
-        ("%facts.flags.esrd", None, ("facts.flags.esrd is not recorded",)),
+        ("%facts.flags.esrd", None, ("the member's file does not say 'esrd'",)),
         ("today() = @2026-06-15", True, ()),
     ],
 )
