@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import cds_hooks, errors, ops
+    from app.web import cds_hooks, errors, feedback, ops
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["ledger"] = ledger
     app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger)
     app.register_blueprint(cds_hooks.blueprint)
+    app.register_blueprint(feedback.blueprint)
     app.register_blueprint(ops.blueprint)
     errors.register(app)
     return app

@@ -8,6 +8,7 @@ import click
 
 from app.cli.clients import clients
 from app.cli.demo import demo
+from app.cli.feedback import feedback
 from app.cli.hook import hook
 from app.cli.ledger import ledger
 from app.cli.rules import rules
@@ -32,5 +33,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, demo, hook, rules, clients, ledger):
+for command in (serve, demo, hook, rules, clients, ledger, feedback):
     main.add_command(command)
