@@ -193,7 +193,7 @@ PHARMACY_CODES = ("NDC 57894003001", "RxNorm 100")
             id="pharmacy-unknown",
         ),
         pytest.param(
-            {**J, "track": "medical-bundled", "billing_codes": "HCPCS J0001"},
+            {**J, "track": "medical-bundled", "pa": "no", "billing_codes": "HCPCS J0001"},
             INFUSION,
             GOLD,
             {"covered": "covered", "pa": "no-auth", "billing": ("HCPCS J0001",)},
@@ -380,6 +380,25 @@ def test_each_answer_of_a_policy_is_marked() -> None:
     answers = decide_one(INFUSION, rules=rules).answers
     assert [shape(answer)["billing"] for answer in answers] == [("HCPCS J0001",), ("HCPCS J0002",)]
     assert [details(answer)["benefit-track"] for answer in answers] == ["medical", "medical"]
+
+
+@pytest.mark.parametrize(
+    ("coded", "billing"),
+    [
+        ("RxNorm 1000001", ("HCPCS J1745",)),
+        ("HCPCS J1745", ("HCPCS J1745",)),
+        # Two products of one molecule that are billed differently: no code is sure.
+        ("RxNorm 191831", ()),
+    ],
+)
+def test_billing_codes_follow_from_the_product_where_neither_row_nor_order_names_one(
+    coded: str, billing: tuple[str, ...]
+) -> None:
+    rules = rulebook(
+        rows=[row("r", match_system="RxNorm", match_code="191831", match_level="ingredient", track="medical", pa="no")],
+        drugs="p1,Vial,191831,1000001,,J1745,vial\np2,Other vial,191831,1000002,,Q5103,vial\n",
+    )
+    assert shape(answer_to(drug(coded), rules=rules)).get("billing", ()) == billing
 
 
 def route(**members: Any) -> RouteDecision:

@@ -8,13 +8,29 @@ from typing import Any
 
 import pytest
 
+from app.crd import cards
 from app.crd.decide import technical
 from app.crd.respond import Given, give
-from app.crd.trail import assertion_record
+from app.crd.trail import assertion_record, card_record
 from app.fhir.json import decode, encode
+from app.hooks.configuration import Configuration
 from app.ledger import AssertionRecord
 from app.members import Member, MemberMatch
-from tests.crd.builders import AUTH, NO_AUTH, TODAY, call, case, decide_all, drug, policy, row, rulebook, service
+from tests.crd.builders import (
+    AUTH,
+    INSTRUCTIONS,
+    NO_AUTH,
+    TODAY,
+    call,
+    case,
+    decide_all,
+    drug,
+    guidance,
+    policy,
+    row,
+    rulebook,
+    service,
+)
 
 RULES = rulebook(
     rows=[row("sc", match_system="RxNorm", match_code="100", track="pharmacy", pa="yes", handoff="rx")],
@@ -94,3 +110,26 @@ def test_an_answer_that_never_got_as_far_as_facts(action: dict[str, Any] | None,
     assert (record.coverage_ref, record.member_id, record.facts) == ("Coverage", None, b"{}")
     assert record.content_hash == hashlib.sha256(hashed).hexdigest()
     assert decode(record.answer)["rulebook"] is None
+
+
+def test_a_card_as_it_leaves() -> None:
+    offer = {"label": "Take the other", "change_code": {"codes": ["CPT 2"], "display": "The other"}}
+    card = {"response": "alternate-request", "topic": "cost", "suggestions": [offer]}
+    rules = rulebook(cards=[guidance("other", ["CPT 72148"], card), guidance("note", ["CPT 72148"], INSTRUCTIONS)])
+    ids = iter("abcdef")
+    shown = cards.shown(decide_all(service("CPT 72148"), rules=rules), Configuration())
+    records = [
+        card_record(
+            each,
+            cards.build_card(each, rules, version="2.2", several_orders=False, today=TODAY, new_id=lambda: next(ids)),
+        )
+        for each in shown
+    ]
+    told = {
+        record.guidance: (record.card_id, record.response, record.topic, record.suggestion_ids) for record in records
+    }
+    assert told == {
+        "other": ("a", "alternate-request", "cost", (("b", "Take the other"),)),
+        "note": ("c", "instructions", "guideline", ()),
+    }
+    assert {record.order_refs for record in records} == {("ServiceRequest/s1",)}
