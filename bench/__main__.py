@@ -7,6 +7,7 @@ import platform
 import tempfile
 from pathlib import Path
 
+from bench import fhirpath
 from bench.body import order_sign
 from bench.load import Load, press
 from bench.server import Server
@@ -29,6 +30,12 @@ def main() -> None:
         floor = _floor(folder, body, seconds)
         _signpost(folder, body, seconds, floor)
         _sizes(folder, body, seconds)
+    _fhirpath()
+
+
+def _fhirpath() -> None:
+    """The rules' own language, beside the kept library on the same corpus."""
+    print("FHIRPath, medians in microseconds: " + ", ".join(f"{k} {v}" for k, v in fhirpath.measure().items()))
 
 
 def _pressed(server: Server, body: bytes, connections: int, seconds: float) -> tuple[Load, float]:

@@ -63,8 +63,11 @@ class CodeList:
     prefixes: tuple[Code, ...] = ()
     # The prefixes again by system: membership is asked for every code of a patient's record.
     _starts: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    # The code systems it speaks.
+    systems: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "systems", frozenset(system for system, _ in (*self.exact, *self.prefixes)))
         for system, prefix in self.prefixes:
             object.__setattr__(self, "_starts", {**self._starts, system: (*self._starts.get(system, ()), prefix)})
 
@@ -79,11 +82,6 @@ class CodeList:
             else:
                 exact.add((system, code))
         return cls(name, frozenset(exact), tuple(prefixes))
-
-    @property
-    def systems(self) -> frozenset[str]:
-        """The code systems it speaks."""
-        return frozenset(system for system, _ in (*self.exact, *self.prefixes))
 
     def __contains__(self, code: object) -> bool:
         if code in self.exact:

@@ -176,7 +176,7 @@ def _conclude(
         return _undetermined(winner, lacking, f"The benefit depends on {words_for(lacking)}.")
     rival = next((rule for rule in equals if rule.outcome.track != outcome.track), None)
     if rival is not None:
-        return _undetermined(winner, ("code",), f"Rules {winner.rule_id} and {rival.rule_id} disagree at equal rank.")
+        return _undetermined(winner, (), f"Rules {winner.rule_id} and {rival.rule_id} disagree at equal rank.")
     if outcome.track == "undetermined":
         needed = outcome.info_needed or ("OTH",)
         return replace(

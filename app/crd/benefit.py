@@ -121,7 +121,7 @@ def on_pharmacy(route: RouteDecision, pharmacy: Pharmacy | None) -> Answer:
 
 def bundled(route: RouteDecision) -> Answer:
     """Paid as part of something larger, so nothing of its own is asked for."""
-    needed = _AUTHORIZATION.get(route.pa or "no", "conditional")
+    needed = _AUTHORIZATION.get(route.pa or "", "conditional")
     info = (route.info_needed or ("OTH",)) if needed == "conditional" else ()
     return Answer("covered", needed, info_needed=info, reasons=(Reason(route.reason),))
 

@@ -81,7 +81,7 @@ FALLBACK = rule("fallback", "pharmacy", codes="*", band=7, pa="no")
         ),
         pytest.param(
             order(VIAL), [rule("a", "medical", codes=[VIAL]), rule("b", "pharmacy", codes=[INGREDIENT])],
-            "undetermined", "conditional", "a", "determined", ("code",), ("detail-code",), id="equal ranks disagree",
+            "undetermined", "conditional", "a", "determined", (), ("OTH",), id="equal ranks disagree",
         ),
         pytest.param(
             order(VIAL), [rule("a", pa="no", codes=[VIAL]), rule("b", pa="yes", codes=[INGREDIENT])],

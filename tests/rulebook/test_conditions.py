@@ -42,7 +42,7 @@ def test_known(text: str, variables: dict[str, Any], value: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "variables", "lacking"),
     [
-        ("%facts.age >= 18", {"facts": {}}, ("facts.age is not recorded",)),
+        ("%facts.age >= 18", {"facts": {}}, ("the member's file does not say 'age'",)),
         ("%facts.age >= 18", {"facts": {"age": Unobtainable("no birth date")}}, ("no birth date",)),
         ("%conditions.exists()", {"conditions": Unobtainable("the EHR did not answer")}, ("the EHR did not answer",)),
         # Said once, however often it is lacked.
