@@ -21,6 +21,9 @@ MAX_ENTRIES = 1000
 
 _LONGEST = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# What users write has lines; NUL is the one character that PostgreSQL cannot keep.
+_NUL = re.compile("\0")
+_LONGEST_COMMENT = 10_000
 _OUTCOMES: dict[str, Literal["accepted", "overridden"]] = {"accepted": "accepted", "overridden": "overridden"}
 
 
@@ -107,16 +110,11 @@ def _entry(entry: _Object, received_at: datetime, client: str, feedback_id: str)
         override_reason_code=reason.needed("code") if reason else None,
         override_reason_system=reason.text("system") if reason else None,
         override_reason_display=reason.text("display") if reason else None,
-        user_comment=_comment(override) if override else None,
+        user_comment=override.text("userComment", unfit=_NUL, longest=_LONGEST_COMMENT) if override else None,
         outcome_at=_instant(entry),
         received_at=received_at,
         client=client,
     )
-
-
-def _comment(override: _Object) -> str | None:
-    """What the user wrote: of any length and in lines; only NUL is refused, which PostgreSQL cannot keep."""
-    return override.text("userComment", unfit=re.compile("\0"), longest=10_000)
 
 
 def _instant(entry: _Object) -> datetime:

@@ -17,7 +17,7 @@ def feedback_report(connection: Connection, since: datetime | None) -> list[Feed
 
     `since` counts the cards shown from then on, and of unknown cards the feedback received from then on.
     """
-    shown = select(card.c.guidance, func.count()).join(invocation).group_by(card.c.guidance)
+    shown = select(card.c.guidance, func.count().label("times")).join(invocation).group_by(card.c.guidance)
     # A card once overridden can still be accepted: only the last that is said of it counts.
     order = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.feedback_id)
     nth = func.row_number().over(partition_by=feedback.c.card_id, order_by=order).label("nth")
@@ -34,7 +34,7 @@ def feedback_report(connection: Connection, since: datetime | None) -> list[Feed
         shown = shown.where(invocation.c.received_at >= instant(since))
         answers = answers.where(func.coalesce(invocation.c.received_at, said.c.received_at) >= instant(since))
 
-    times: dict[str | None, int] = dict(connection.execute(shown).tuples().all())
+    times: dict[str | None, int] = {row.guidance: row.times for row in connection.execute(shown)}
     outcomes: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
     reasons: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
     for guidance, outcome, why, count in connection.execute(answers):

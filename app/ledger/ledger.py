@@ -146,7 +146,7 @@ class Ledger:
         named = query.where(card.c.card_id.in_({record.card_id for record in batch}))
 
         def keep(connection: Connection) -> int:
-            shown_in = dict(connection.execute(named).tuples().all())
+            shown_in = {row.card_id: row.invocation_id for row in connection.execute(named)}
             said = [feedback_row(record, known=record.card_id in shown_in) for record in batch]
             events = [_feedback_event(row, shown_in.get(row["card_id"])) for row in said]
             self._append(connection, {"feedback": said, "event": events})

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
+from app.ledger import AssertionRecord, Call, CardRecord, Ledger, RulebookRecord
 
 MARKER = "Zebedee"
 """Stands for PHI: it is in every payload of every call, and must be in no exception."""
@@ -72,8 +72,26 @@ def make_assertion() -> Callable[..., AssertionRecord]:
 
 
 @pytest.fixture
-def make_call(make_assertion: Callable[..., AssertionRecord], rulebook: RulebookRecord) -> Callable[..., Call]:
-    """A call with two assertions, every field set. `request` and `request_sha256` agree unless said otherwise."""
+def make_card() -> Callable[..., CardRecord]:
+    def make(**changes: Any) -> CardRecord:
+        record = CardRecord(
+            card_id=str(uuid.uuid4()),
+            guidance="biosimilar",
+            response="alternate-request",
+            topic="therapy-alternatives-opt",
+            order_refs=("MedicationRequest/123",),
+            suggestion_ids=((str(uuid.uuid4()), "Change to infliximab-dyyb"), (str(uuid.uuid4()), "Änderung")),
+        )
+        return replace(record, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_call(
+    make_assertion: Callable[..., AssertionRecord], make_card: Callable[..., CardRecord], rulebook: RulebookRecord
+) -> Callable[..., Call]:
+    """A call with two assertions and two cards, every field set; `request` and its hash agree unless said otherwise."""
 
     def make(**changes: Any) -> Call:
         request = changes.get("request")
@@ -100,6 +118,7 @@ def make_call(make_assertion: Callable[..., AssertionRecord], rulebook: Rulebook
             timings={"parse": 0.21, "decide": 1.5},
             issues=("coverage-ended",),
             assertions=(make_assertion(), make_assertion(order_ref="ServiceRequest/7", track=None)),
+            cards=(make_card(), make_card(guidance="step-therapy", suggestion_ids=())),
         )
         return replace(call, **changes)
 

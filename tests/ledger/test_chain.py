@@ -158,6 +158,23 @@ TAMPERED: dict[str, tuple[Tamper, list[str]]] = {
         statement("UPDATE assertion SET answer = x'00' WHERE rowid = 2"),
         ["event 2: assertion"],
     ),
+    "card": (
+        statement("UPDATE card SET guidance = 'step-therapy' WHERE rowid = 1"),
+        ["event 1: invocation", "event 2: invocation"],
+    ),
+    "card-removed": (
+        statement("DELETE FROM card WHERE rowid = 1"),
+        ["event 1: invocation", "event 2: invocation"],
+    ),
+    "cards-removed": (
+        statement("DELETE FROM card WHERE rowid < 3"),
+        ["event 1: invocation", "event 2: invocation"],
+    ),
+    "card-slipped-in": (slip_in("card"), ["event 1: invocation", "event 2: invocation"]),
+    "card-astray": (
+        statement("UPDATE card SET invocation_id = 'nowhere' WHERE rowid = 1"),
+        ["event 1: invocation", "event 2: invocation", "card "],
+    ),
     "expiry": (
         statement("UPDATE assertion SET expires_on = '2026-11-23' WHERE rowid = 2"),
         ["event 2: invocation"],
@@ -174,7 +191,7 @@ TAMPERED: dict[str, tuple[Tamper, list[str]]] = {
     "last-event-removed": (statement("DELETE FROM event WHERE seq = 6"), ["assertion "]),
     "invocation-removed": (
         statement("DELETE FROM invocation WHERE rowid = 2"),
-        ["event 3: invocation", "event 4: invocation"],
+        ["event 3: invocation", "event 4: invocation", "card ", "card "],
     ),
     "assertion-removed": (statement("DELETE FROM assertion WHERE rowid = 2"), ["event 2: assertion"]),
     "assertion-slipped-in": (slip_in("assertion"), ["assertion forged: no event"]),
@@ -198,3 +215,24 @@ def test_tampering_is_found(
     assert len(faults) == len(expected), faults
     for fault, beginning in zip(faults, expected, strict=True):
         assert fault.startswith(beginning)
+
+
+def test_hashes_are_those_of_ledgers_that_exist() -> None:
+    """Frozen: were one of these to change, every ledger written before would be found false."""
+    event = {
+        "seq": 1,
+        "occurred_at": "2026-11-22T09:30:00.000000+00:00",
+        "recorded_at": "2026-11-22T09:30:01.000000+00:00",
+        "event_type": "crd_returned",
+        "invocation_id": "i1",
+        "assertion_id": "a1",
+        "order_ref": "MedicationRequest/1",
+        "track": None,
+        "payload_hash": "p",
+        "prev_hash": chain.GENESIS,
+        "feedback_id": None,
+    }
+    assert chain.payload_hash("i", "a", None) == sha256(b'["i","a"]').hexdigest()
+    assert chain.payload_hash("i", None, None) == sha256(b'["i",null]').hexdigest()
+    assert chain.cards_digest([]) is None
+    assert chain.event_hash(event) == "7403e377d08630b580972d3f9e820e57b42048a87ca80745abff6821f6543b8b"

@@ -26,11 +26,11 @@ def counts(path: Path) -> dict[str, int]:
     with closing(sqlite3.connect(path)) as connection:
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("invocation", "assertion", "event")
+            for table in ("invocation", "assertion", "card", "event")
         }
 
 
-NOTHING = {"invocation": 0, "assertion": 0, "event": 0}
+NOTHING = {"invocation": 0, "assertion": 0, "card": 0, "event": 0}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ NOTHING = {"invocation": 0, "assertion": 0, "event": 0}
                 "timings": {},
                 "issues": (),
                 "assertions": (),
+                "cards": (),
             },
             id="only-what-must-be",
         ),
@@ -73,6 +74,7 @@ def test_a_call_comes_back_as_it_was(ledger: Ledger, make_call: Callable[..., Ca
     assert [found.assertion_id for found in ledger.assertions_of(call.invocation_id)] == [
         record.assertion_id for record in call.assertions
     ]
+    assert ledger.cards_of(call.invocation_id) == sorted(call.cards, key=lambda card: card.card_id)
     assert ledger.verify() == []
 
 
@@ -132,6 +134,8 @@ def test_an_unknown_id_is_none(ledger: Ledger) -> None:
     assert ledger.invocation("unknown") is None
     assert ledger.rulebook("unknown") is None
     assert ledger.assertions_of("unknown") == []
+    assert ledger.cards_of("unknown") == []
+    assert ledger.feedback_on("unknown") == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def test_every_call_has_its_events(
     assert {datetime.fromisoformat(row[4]) for row in rows} == {answered_at}
 
 
-@pytest.mark.parametrize("table", ["invocation", "assertion", "event"])
+@pytest.mark.parametrize("table", ["invocation", "assertion", "card", "event"])
 def test_a_failure_midway_leaves_nothing(
     ledger: Ledger, path: Path, make_call: Callable[..., Call], table: str
 ) -> None:
@@ -179,7 +183,7 @@ def test_a_failure_midway_leaves_nothing(
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TRIGGER injected")
     ledger.record(make_call())
-    assert counts(path) == {"invocation": 1, "assertion": 2, "event": 2}
+    assert counts(path) == {"invocation": 1, "assertion": 2, "card": 2, "event": 2}
     assert ledger.verify() == []
 
 
@@ -188,6 +192,14 @@ REFUSED: dict[str, tuple[Callable[[Call], Call], str]] = {
     "assertion-id-again": (
         lambda call: replace(call, invocation_id="another"),
         "in the ledger already",
+    ),
+    "card-id-again": (
+        lambda call: replace(call, invocation_id="another", assertions=()),
+        "in the ledger already",
+    ),
+    "unknown-honoured": (
+        lambda call: replace(call, invocation_id="another", assertions=(), cards=(), honoured=(MARKER,)),
+        "an assertion it honours is not in the ledger",
     ),
     "unknown-rulebook": (
         lambda call: replace(call, invocation_id="another", assertions=(), rulebook_hash="unknown"),

@@ -62,6 +62,33 @@ def test_down_and_up_again(url: str, path: Path) -> None:
     ledger.close()
 
 
+def test_what_was_written_before_a_migration_still_verifies(
+    url: str, path: Path, make_call: Callable[..., Call]
+) -> None:
+    """Down to the first schema and up again, which a call without cards hashes just as."""
+    ledger = Ledger.open(url)
+    for _ in range(3):
+        ledger.record(make_call(rulebook_hash=None, cards=()))
+    ledger.close()
+    on(path, lambda connection: command.downgrade(schema.alembic_config(connection), "0001"))
+    assert on(path, schema.version) == "0001"
+
+    ledger = Ledger.open(url)
+    assert ledger.verify() == []
+    ledger.record(make_call(rulebook_hash=None))
+    assert ledger.verify() == []
+    ledger.close()
+
+
+def test_cards_do_not_go_back_to_a_schema_without(url: str, path: Path, make_call: Callable[..., Call]) -> None:
+    ledger = Ledger.open(url)
+    ledger.record(make_call(rulebook_hash=None))
+    ledger.close()
+
+    with pytest.raises(LedgerError, match="card"):
+        on(path, lambda connection: command.downgrade(schema.alembic_config(connection), "0001"))
+
+
 def test_a_new_file_is_private_and_in_wal_mode(url: str, path: Path) -> None:
     Ledger.open(url).close()
 
