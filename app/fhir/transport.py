@@ -84,8 +84,9 @@ class HostPolicy:
 
 
 def _base(url: str) -> tuple[Origin, str] | None:
-    # Dots and escapes in a path could climb out of an allowed base on the way to the server's router.
-    if any(bad in url for bad in "%\\?#") or any(mark.isspace() for mark in url):
+    # Dots and escapes in a path could climb out of an allowed base on the way to the server's router; some take
+    # "..;" for dots.
+    if any(bad in url for bad in "%\\?#;") or any(mark.isspace() for mark in url):
         return None
     server = origin_of(url)
     path = (url.split("://", 1)[-1].partition("/")[2]).rstrip("/")
