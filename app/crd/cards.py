@@ -50,6 +50,8 @@ def shown(decided: Sequence[Decided], configuration: Configuration) -> list[Show
     """The guidance to show, most important first, at most `max-cards`. An unknown condition shows nothing."""
     found: dict[str, Shown] = {}
     for each in decided:
+        if each.play is None or each.evidence is None:
+            continue
         for guidance in each.play.guidance:
             facts, slug = each.play.facts, guidance.scope.slug
             if not configuration.wants(guidance.topic) or not _fits(guidance, facts):

@@ -32,8 +32,9 @@ class Chart:
         self.trouble: dict[str, str] = {}
         # Prefetch keys the client filled with null: it looked and found nothing.
         self.empty: set[str] = set()
-        # Prefetch keys the client could not run.
+        # Prefetch keys the client could not run, and those it could run only in part.
         self.failed: set[str] = set()
+        self.partial: set[str] = set()
         self._entries: dict[str, Entry] = {}
         self._by_url: dict[str, str] = {}
 
@@ -63,6 +64,8 @@ class Chart:
             sent = list(bundles.entries(value))
             for entry in sent:
                 self.add(entry.resource, "prefetch", entry.full_url)
+            if sent and (bundles.next_link(value) is not None or next(bundles.issues(value), None) is not None):
+                self.partial.add(name)
             if not sent:
                 (self.empty if next(bundles.issues(value), None) is None else self.failed).add(name)
         else:

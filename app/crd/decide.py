@@ -33,7 +33,8 @@ def decide(play: InPlay, evidence: Evidence, *, rulebook: Rulebook, today: date)
     facts, route = play.facts, play.route
     fixed = _without_member(facts)
     if fixed is not None:
-        return _determination(play, (fixed,), rulebook, today)
+        # Only for today: enrolment is often put right the next day.
+        return replace(_determination(play, (fixed,), rulebook, today), expires=today)
     if facts.trouble is not None:
         return technical(facts.order.key, facts.trouble, today)
     if route is None or route.track == "medical":

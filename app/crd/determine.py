@@ -17,6 +17,7 @@ from app.crd.evidence import Evidence
 from app.crd.facts import build_facts
 from app.crd.gather import Record
 from app.crd.in_play import InPlay, rules_in_play
+from app.errors import RequestError
 from app.hooks.request import DraftOrder, HookRequest
 from app.members.directory import MemberDirectory
 from app.rulebook.rulebook import Rulebook
@@ -27,11 +28,12 @@ log = structlog.get_logger("signpost.crd")
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One order, decided: the rules in play, what they were judged on, and the determination."""
+    """One order, decided. `play` and `evidence` are None for an order whose facts could not be made out."""
 
-    play: InPlay
-    evidence: Evidence
+    order: DraftOrder
     determination: Determination
+    play: InPlay | None = None
+    evidence: Evidence | None = None
 
 
 def determine(
@@ -47,37 +49,49 @@ def determine(
     stage: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Decided]:
     """Decide each order. `read_record` gives the kinds of record the rules in play need; `stage` times the parts."""
+    plays: list[InPlay | None] = []
     with stage("facts"):
-        facts = [
-            build_facts(
-                order,
-                request=request,
-                chart=chart,
-                coverage=coverage,
-                directory=directory,
-                rulebook=rulebook,
-                today=today,
-            )
-            for order in orders
-        ]
-    with stage("route"):
-        plays = [rules_in_play(each, request.hook, rulebook) for each in facts]
+        for order in orders:
+            try:
+                facts = build_facts(
+                    order,
+                    request=request,
+                    chart=chart,
+                    coverage=coverage,
+                    directory=directory,
+                    rulebook=rulebook,
+                    today=today,
+                )
+                plays.append(rules_in_play(facts, request.hook, rulebook))
+            except RequestError:
+                raise
+            except Exception as error:
+                _report(order, error)
+                plays.append(None)
     with stage("record"):
-        record = read_record([need for play in plays for need in play.needs])
+        record = read_record([need for play in plays if play is not None for need in play.needs])
     with stage("decide"):
-        return [_decided(play, record, chart, rulebook, today) for play in plays]
+        return [
+            _decided(order, play, record, chart, rulebook, today) for order, play in zip(orders, plays, strict=True)
+        ]
 
 
-def _decided(play: InPlay, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> Decided:
-    """Decide one order; a fault in deciding it must not silence the others."""
-    evidence = Evidence(play.facts, record, chart, rulebook, today)
-    try:
-        determination = decide(play, evidence, rulebook=rulebook, today=today)
-    except Exception as error:  # told as `technical`, and found in the log by its place
-        key = play.facts.order.key
-        log.error("decide.fault", order=key, error=type(error).__name__, at=place_of(error))
-        determination = technical(key, "The payer's rules could not be evaluated for this order.", today)
-    return Decided(play, evidence, determination)
+def _decided(
+    order: DraftOrder, play: InPlay | None, record: Record, chart: Chart, rulebook: Rulebook, today: date
+) -> Decided:
+    """Decide one order. A fault in one must not silence the others: it is told as `technical`."""
+    if play is not None:
+        evidence = Evidence(play.facts, record, chart, rulebook, today)
+        try:
+            return Decided(order, decide(play, evidence, rulebook=rulebook, today=today), play, evidence)
+        except Exception as error:
+            _report(order, error)
+    return Decided(order, technical(order.key, "The payer's rules could not be evaluated for this order.", today))
+
+
+def _report(order: DraftOrder, error: Exception) -> None:
+    """A fault of ours is found in the log by its place."""
+    log.error("decide.fault", order=order.key, error=type(error).__name__, at=place_of(error))
 
 
 def place_of(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from app.members import MemberMatch
 from app.members.directory import MemberDirectory
 from app.rulebook.codes import as_code, with_ndc_product
 from app.rulebook.rulebook import Rulebook
-from benefit_router import MISSING, Code, OrderSignals, Signal
+from benefit_router import MISSING, Code, DrugCatalog, OrderSignals, Signal
 
 # How a missing fact is named to the person who could supply it.
 _WORDS = {
@@ -92,13 +92,14 @@ def build_facts(
     on = content.service_date or max(content.written or today, today)
     patient = chart.patient
     match = directory.find(coverage, patient, on)
-    stated = with_ndc_product(_codes(content.stated))
-    options = with_ndc_product(_codes(content.billing_options))
+    catalog = rulebook.table.catalog
+    stated = with_ndc_product(_codes(content.stated, catalog))
+    options = with_ndc_product(_codes(content.billing_options, catalog))
     billed = frozenset(code for one in stated for code in rulebook.crosswalks.billing.get(one, ()))
     encounter, encounter_class = at.encounter_of(resource, request, chart)
     site = at.site_of(resource, chart)
     signals = OrderSignals(
-        codes=stated | _drug_options(options, rulebook),
+        codes=stated | _drug_options(options),
         on=on,
         single={
             "route": at.route_of(resource, rulebook.crosswalks),
@@ -109,14 +110,14 @@ def build_facts(
             "performer_type": at.performer_type_of(resource, chart),
             "sex": _known((patient or {}).get("gender")),
             "phase": at.phase_of(resource),
-            **_member_signals(match, patient, rulebook),
+            **_member_signals(match, rulebook),
         },
         diagnoses=at.diagnoses_of(resource, chart),
         flags=match.member.flags if match.member else {},
         age=_age(match, patient, on),
     )
     is_drug = resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes)
-    products = (stated,) if len(content.products) == 1 else _each(content.products)
+    products = (stated,) if len(content.products) == 1 else _each(content.products, catalog)
     if is_drug:
         products = _meanings(signals, rulebook)
     return OrderFacts(
@@ -168,27 +169,34 @@ def _trouble(resource: Resource, content: OrderContent, chart: Chart) -> str | N
     return None
 
 
-def _codes(found: tuple[codings.Coding, ...]) -> set[Code]:
-    """Rule-file codes of codings. A ten-digit NDC without dashes stands for each package it may mean."""
+def _codes(found: tuple[codings.Coding, ...], catalog: DrugCatalog) -> set[Code]:
+    """Rule-file codes of codings.
+
+    Ten digits of an NDC without dashes may be any of three packages: they count when the payer's catalog knows exactly
+    one of them, and otherwise name no product.
+    """
     codes: set[Code] = set()
     for coding in found:
         if coding.system == codings.NDC:
-            codes |= {("NDC", form) for form in codings.normalise_ndc(coding.code)}
+            forms = [("NDC", form) for form in codings.normalise_ndc(coding.code)]
+            known = [form for form in forms if form in catalog]
+            if len(forms) == 1 or len(known) == 1:
+                codes.add(forms[0] if len(forms) == 1 else known[0])
         elif coding.system:
             codes.add(as_code(coding))
     return codes
 
 
-def _each(products: tuple[tuple[codings.Coding, ...], ...]) -> tuple[frozenset[Code], ...]:
-    return tuple(with_ndc_product(_codes(product)) for product in products)
+def _each(products: tuple[tuple[codings.Coding, ...], ...], catalog: DrugCatalog) -> tuple[frozenset[Code], ...]:
+    return tuple(with_ndc_product(_codes(product, catalog)) for product in products)
 
 
-def _drug_options(options: frozenset[Code], rulebook: Rulebook) -> frozenset[Code]:
+def _drug_options(options: frozenset[Code]) -> frozenset[Code]:
     """One billing option is as good as a statement of the code; several are only possibilities."""
     return options if len({code for code in options if code[0] in ("HCPCS", "CPT")}) == 1 else frozenset()
 
 
-def _member_signals(match: MemberMatch, patient: Resource | None, rulebook: Rulebook) -> dict[str, Signal]:
+def _member_signals(match: MemberMatch, rulebook: Rulebook) -> dict[str, Signal]:
     member = match.member
     if member is None:
         return {}

@@ -104,10 +104,9 @@ def gather_record(
     record: dict[str, Kept] = {}
     searches: dict[str, Search] = {}
     for kind, names in codes_of.items():
-        if RECORD_PREFETCH[kind] in prefetch and RECORD_PREFETCH[kind] not in chart.failed:
-            drafts = {id(resource) for resource in chart.in_context()}
-            found = [r for r in chart.of_type(RECORD_TYPES[kind]) if id(r) not in drafts]
-            record[kind] = Kept(tuple(found))
+        name = RECORD_PREFETCH[kind]
+        if prefetch.get(name) is not None and name not in chart.failed:
+            record[kind] = _sent(kind, chart, partial=name in chart.partial)
         elif ehr is None:
             record[kind] = Kept((), f"the patient's {kind} could not be read: the call gives no access to the EHR")
         else:
@@ -123,6 +122,18 @@ def gather_record(
                 f"the patient's {kind} could not be read: {problem}" if problem else None,
             )
     return record
+
+
+def _sent(kind: str, chart: Chart, *, partial: bool) -> Kept:
+    """What the client sent of the record on its own account; drafts and other patients' records are no part of it."""
+    drafts = {id(resource) for resource in chart.in_context()}
+    found = []
+    for resource in chart.of_type(RECORD_TYPES[kind]):
+        patient = references.patient_of(resource)
+        others = patient is not None and patient.kind in ("relative", "absolute") and patient.id != chart.patient_id
+        if id(resource) not in drafts and not others:
+            found.append(resource)
+    return Kept(tuple(found), f"the patient's {kind} were sent only in part" if partial else None)
 
 
 def _search(kind: str, patient_id: str, names: set[str] | None, lists: Mapping[str, CodeList]) -> Search:

@@ -199,10 +199,10 @@ class CrdService:
         given: list[Given] = []
         if configuration.coverage_information:
             for one in decided:
-                facts = one.play.facts
                 if _has_nothing_to_say(one):
                     continue
-                each = self._give(progress, facts.order, one.determination, _reference_to(coverage), today)
+                facts = one.play.facts if one.play is not None else None
+                each = self._give(progress, one.order, one.determination, _reference_to(coverage), today)
                 given.append(each)
                 progress.tracks.append(each.determination.route.track if each.determination.route else "-")
                 if each.action is not None:
@@ -248,7 +248,7 @@ class CrdService:
             return body([], [])
         told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
         given = [self._give(progress, o, technical(o.key, words, today), coverage, today) for o in told]
-        progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given]
+        progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given if each.action]
         return body([], given)
 
     def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
@@ -321,9 +321,9 @@ def without_token(data: bytes, token: str | None) -> bytes:
 
 def _has_nothing_to_say(one: Decided) -> bool:
     """An encounter is told of coverage that is not there, or of a policy about it; it asks nothing of its own."""
-    facts = one.play.facts
-    is_encounter = facts.order.resource["resourceType"] == "Encounter"
-    return is_encounter and facts.match.outcome == "found" and one.determination.policy is None
+    if one.order.resource["resourceType"] != "Encounter":
+        return False
+    return one.play is None or (one.play.facts.match.outcome == "found" and one.determination.policy is None)
 
 
 def _reference_to(coverage: Resource) -> dict[str, str]:

@@ -61,16 +61,23 @@ class Rulebook:
         return self._guidance.about(codes)
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
-        """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept; None for a list nobody defined.
+        """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept.
 
-        A bare code names no system, so it is a member when the list has it under any (as FHIRPath's memberOf says).
+        None is unknown: a list nobody defined, or a concept given only in words or in code systems the list does not
+        speak; nobody can say that such an entry is not meant. A bare code names no system, so it is a member when the
+        list has it under any (as FHIRPath's memberOf says).
         """
         codes = self.lists.get(value_set.removeprefix("list:"))
         if codes is None:
             return None
         if isinstance(value, str):
             return any(code in codes for code in _codes_in(codes.systems, value))
-        return any(code in codes for code in _codes_of(value))
+        named = list(_codes_of(value))
+        if any(code in codes for code in named):
+            return True
+        if isinstance(value, dict) and "code" not in value and not any(system in codes.systems for system, _ in named):
+            return None
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def test_the_record_is_asked_for_once_with_the_needs_of_all_and_stages_are_timed
         stage=stage,
     )
     assert asked == [[Need("conditions"), Need("observations")]]
-    assert stages == ["facts", "route", "record", "decide"]
+    assert stages == ["facts", "record", "decide"]
 
 
 def test_no_orders_no_answers() -> None:

@@ -174,7 +174,20 @@ def test_included_medications_can_be_followed_and_are_no_orders() -> None:
     ("prefetch", "found", "problem"),
     [
         pytest.param({"conditions": bundle(CONDITION)}, [CONDITION], None, id="sent"),
-        pytest.param({"conditions": None}, [], None, id="looked-and-found-nothing"),
+        pytest.param({"conditions": bundle()}, [], None, id="looked-and-found-nothing"),
+        pytest.param({"conditions": None}, [], "could not be read", id="null-says-nothing"),
+        pytest.param(
+            {"conditions": {**bundle(CONDITION), "link": [{"relation": "next", "url": "https://ehr.example.org/2"}]}},
+            [CONDITION],
+            "only in part",
+            id="a-first-page",
+        ),
+        pytest.param(
+            {"conditions": bundle(CONDITION, {**CONDITION, "id": "o", "subject": {"reference": "Patient/other"}})},
+            [CONDITION],
+            None,
+            id="another-patients-is-no-part-of-it",
+        ),
         pytest.param({"conditions": bundle()}, [], None, id="empty"),
         pytest.param(
             {"conditions": {"resourceType": "OperationOutcome", "issue": []}}, [], "no access to the EHR", id="failed"

@@ -237,8 +237,10 @@ def concept(*codings: dict[str, str]) -> dict[str, Any]:
         # a CodeableConcept, as a whole
         (concept({"system": HCPCS, "code": "J9999"}, {"system": HCPCS, "code": "J1745"}), "drug", True),
         (concept({"system": HCPCS, "code": "J9999"}), "drug", False),
-        (concept(), "drug", False),
-        ({"text": "a drug"}, "drug", False),
+        # words, or systems the list does not speak: not known
+        (concept(), "drug", None),
+        ({"text": "a drug"}, "drug", None),
+        (concept({"system": SNOMED, "code": "1"}), "drug", None),
         # a code, which names no system
         ("J1745", "drug", True),
         ("j1745", "drug", True),
