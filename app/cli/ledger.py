@@ -25,19 +25,19 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.argument("assertion_id", metavar="ASSERTION_OR_CALL")
+@click.argument("answer_id")
 @data_dir
 @click.option("--request", "with_request", is_flag=True, help="Print the request too (holds patient data).")
-def show(assertion_id: str, data_dir: Path | None, with_request: bool) -> None:
+def show(answer_id: str, data_dir: Path | None, with_request: bool) -> None:
     """Print what was asked, which rules matched and what was answered: one assertion, or a whole call by its id."""
     store = _open(settings_from(data_dir=data_dir))
-    found = store.assertion(assertion_id)
+    found = store.assertion(answer_id)
     if found is None:
-        _show_call(store, assertion_id, with_request=with_request)
+        _show_call(store, answer_id, with_request=with_request)
         return
     invocation = store.invocation(found.invocation_id)
     if invocation is None:
-        click.echo(f"The call of {assertion_id} is not in the ledger.", err=True)
+        click.echo(f"The call of {answer_id} is not in the ledger.", err=True)
         sys.exit(1)
     for line in _told(found, invocation):
         click.echo(line)
