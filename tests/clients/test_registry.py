@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.clients import load_clients
-from app.clients.registry import KEYS, read_clients
+from app.clients.registry import read_clients
 from app.errors import SettingsError
 from tests.clients.identities import BASE, ISS, entry, jwk, jwk_set, registry
 
@@ -133,9 +133,3 @@ def test_loading(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         load_clients(path)
-
-
-def test_every_key_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
-    for key, meaning in KEYS.items():
-        assert f"| `{key}` | {meaning} |" in text
