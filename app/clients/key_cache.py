@@ -95,12 +95,18 @@ class KeyCache:
         known = self._published.setdefault(client.jwks_url, _Published(threading.Lock(), {}, never, never))
         if self._age(known) < MAX_AGE and key_id in known.keys:
             return known.keys[key_id]
-        with known.lock:
+        aged = known.keys.get(key_id) if self._age(known) < GRACE else None
+        # Who has a key to go on with does not wait for the thread that fetches.
+        if not known.lock.acquire(blocking=aged is None):
+            return aged
+        try:
             if (self._age(known) >= MAX_AGE or key_id not in known.keys) and self._clock() >= known.next_fetch_at:
                 self._renew(known, client)
             if self._age(known) >= GRACE:
                 raise EhrError("The client's keys could not be fetched")
             return known.keys.get(key_id)
+        finally:
+            known.lock.release()
 
     def _age(self, known: _Published) -> float:
         return self._clock() - known.fetched_at

@@ -121,6 +121,27 @@ def test_threads_wait_for_one_fetch(publisher: Publisher) -> None:
     assert publisher.fetches == 1
 
 
+def test_known_keys_do_not_wait_for_a_slow_fetch(publisher: Publisher) -> None:
+    publisher.cache.key(CLIENT, EC)
+    publisher.now += MAX_AGE
+    fetching, go_on = threading.Event(), threading.Event()
+    answer = publisher.fetch
+
+    def slow(client: Client) -> bytes:
+        fetching.set()
+        assert go_on.wait(20)
+        return answer(client)
+
+    publisher.cache._fetch = slow
+    renewing = threading.Thread(target=publisher.cache.key, args=(CLIENT, EC))
+    renewing.start()
+    assert fetching.wait(20)
+    assert publisher.cache.key(CLIENT, EC) == private_key("ec").public_key()
+    go_on.set()
+    renewing.join()
+    assert publisher.fetches == 2
+
+
 def test_inline_keys_are_never_fetched(publisher: Publisher) -> None:
     keys, _ = read_keys(jwk_set("rsa"))
     client = Client("Sample", "iss", (), jwks_url="https://ehr.example.org/jwks.json", inline_keys=keys)
