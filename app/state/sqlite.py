@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from weakref import WeakSet
 
 from app.errors import StateError
 
@@ -30,9 +31,6 @@ _ADD = (
     " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE entry.expires_at <= ?"
 )
 
-# SQLite keeps its locks per process: a connection inherited by a fork may be neither used nor closed.
-_inherited: list[deque[sqlite3.Connection]] = []
-
 
 class SqliteState:
     """Entries in one table. The file and its folder are made at the first use, readable by their owner only.
@@ -45,7 +43,7 @@ class SqliteState:
         self._clock = clock
         self._purge_at = clock() + _PURGE_SECONDS
         self._idle: deque[sqlite3.Connection] = deque()
-        self._owner = os.getpid()
+        _states.add(self)
 
     def get(self, key: str) -> bytes | None:
         """The value of `key`, None when there is none any more."""
@@ -89,9 +87,6 @@ class SqliteState:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection that no other thread uses meanwhile."""
-        if self._owner != os.getpid():
-            _inherited.append(self._idle)
-            self._idle, self._owner = deque(), os.getpid()
         try:
             try:
                 connection = self._idle.pop()
@@ -129,3 +124,15 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         if time.monotonic() > give_up:
             raise sqlite3.OperationalError("it is busy")
         time.sleep(0.01)
+
+
+_states: WeakSet[SqliteState] = WeakSet()
+
+
+def _before_fork() -> None:
+    # SQLite keeps its locks per process and believes inherited ones are held: no connection may be open across a fork.
+    for state in list(_states):
+        state.close()
+
+
+os.register_at_fork(before=_before_fork)

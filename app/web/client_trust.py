@@ -20,12 +20,16 @@ def calling_client() -> Client | None:
 
 
 def _addresses() -> list[str]:
-    """What a JWT for this request may have as `aud`: the service's base URL, or the very URL called.
+    """What a JWT for this request may have as `aud`: the URL called, its service's, or the service's base URL.
 
     The Host header is the caller's. Were it believed, a JWT that the client made for somebody else's service could be
     used here; so without a configured address only loopback goes.
     """
     base: str | None = current_app.config["BASE_URL"]
     if base is not None:
-        return [base, base + request.path]
-    return [request.base_url] if is_loopback(urlsplit(request.base_url).hostname or "") else []
+        called = base + request.path
+        return [called, called.removesuffix("/feedback"), base]
+    called = request.base_url
+    if not is_loopback(urlsplit(called).hostname or ""):
+        return []
+    return [called, called.removesuffix("/feedback")]

@@ -165,6 +165,17 @@ def test_the_audience(settings: Settings, base_url: str | None, aud: str, host: 
     app.extensions["ledger"].close()
 
 
+@pytest.mark.parametrize(
+    ("aud", "status"),
+    [(SERVICE, 200), (SERVICE + "/feedback", 200), (SERVICE.replace("sign", "select") + "/feedback", 401)],
+)
+def test_feedback_is_for_clients_too(app: Flask, http: FlaskClient, aud: str, status: int) -> None:
+    feedback = {"feedback": [{"card": "c", "outcome": "accepted", "outcomeTimestamp": "2026-11-22T10:00:00Z"}]}
+    assert http.post(f"{PATH}/feedback", json=feedback).status_code == 401
+    response = http.post(f"{PATH}/feedback", json=feedback, headers=bearing(sign(claims(aud))))
+    assert response.status_code == status, response.text
+
+
 def test_without_the_shared_state_nobody_is_let_in(
     app: Flask, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
