@@ -73,8 +73,9 @@ class SqliteState:
 
     def close(self) -> None:
         """Close the connections nobody is using; the next use opens new ones."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _write(self, statement: str, values: tuple[object, ...], now: float) -> int:
         with self._connection() as connection:
