@@ -38,6 +38,8 @@ _COMMON = ("uv-extensions-r4-5.3.0.tgz", "xver-extensions-0.1.0.tgz")
 # The newest US Core first: it answers to its unversioned URL. A profile that names a version gets that version.
 PACKAGES_2_2 = (CRD_2_2, "us-core-7.0.0.tgz", "us-core-6.1.0.tgz", "us-core-3.1.1.tgz", *_COMMON)
 PACKAGES_2_0 = (CRD_2_0, "us-core-3.1.1.tgz", *_COMMON)
+# What CRD's logical models stand on, in the least words that hold: three types and four value sets of HL7's tooling
+# package, which is not among the packages at hand. Indicators are those of CDS Hooks.
 HOOK_DEFINITIONS = VALIDATOR / "cds-hooks.json"
 
 _CRD_PROFILES = {
@@ -88,6 +90,16 @@ class Issue:
     location: str
     message: str
 
+    @property
+    def is_noise(self) -> bool:
+        """Whether the message is one of `NOISE`."""
+        return any(noise.search(self.message) for noise in _NOISE)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it makes the resource invalid."""
+        return self.severity in ("fatal", "error")
+
     def __str__(self) -> str:
         return f"{self.severity} at {self.location}: {self.message}"
 
@@ -119,8 +131,10 @@ NOISE: tuple[tuple[str, str], ...] = (
         "these slices are told apart by resolve(), which finds nothing for a resource judged by itself",
     ),
     (
-        r"extension \S*ext-coverage-information\S* is not allowed to be used at this point.*Appointment",
-        "CRD 2.0.1 does not list Appointment as a place of coverage-information, but writes it there; so does Inferno",
+        r"extension \S*ext-coverage-information\S* is not allowed to be used at this point"
+        r".*\[(Appointment|VisionPrescription)\]",
+        "CRD 2.0.1 puts coverage-information into these profiles, but does not list them as its place; for Appointment "
+        "Inferno drops this too",
     ),
     (
         r"This element is not allowed by the profile http://hl7\.org/fhir/tools/StructureDefinition/CDSHooksExtensions",
@@ -130,6 +144,11 @@ NOISE: tuple[tuple[str, str], ...] = (
         r"^This element does not match any known slice defined in the profile \S*/CRDHooksResponse\|",
         "the engine compares a card with the whole model of its type, not with the card in it, so none ever matches; "
         "tests wrap each card and ask for its type instead",
+    ),
+    (
+        r"^Value is '(delete|update)' but is fixed to 'create' in the profile \S*/CRDHooksResponse-alternateRequest\|",
+        "the model fixes every action to create, against its own crd-respar-1 (one update, or delete and create); "
+        "the IG's example of this card breaks it too",
     ),
     (
         r"^Unknown profile http://hl7\.org/fhir/StructureDefinition/SimpleQuantity\|4\.0\.1$",
@@ -200,11 +219,7 @@ class Judge:
 
     def validate(self, resource: Mapping[str, Any], profile: str | None = None) -> list[Issue]:
         """What is said of a resource, or of a hook body, held to a profile (canonical URL), without the noise."""
-        return [
-            issue
-            for issue in self.validate_raw(resource, profile)
-            if not any(noise.search(issue.message) for noise in _NOISE)
-        ]
+        return [each for each in self.validate_raw(resource, profile) if not each.is_noise]
 
     def validate_raw(self, resource: Mapping[str, Any], profile: str | None = None) -> list[Issue]:
         """Everything the engine says."""
@@ -221,7 +236,7 @@ class Judge:
 
     def errors(self, resource: Mapping[str, Any], profile: str | None = None) -> list[str]:
         """The issues that make a resource invalid, in words."""
-        return [str(each) for each in self.validate(resource, profile) if each.severity in ("fatal", "error")]
+        return [str(each) for each in self.validate(resource, profile) if each.is_error]
 
     def close(self) -> None:
         """End the process."""
