@@ -14,7 +14,7 @@ from app.fhir.json import decode
 from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
 from app.rulebook.documents import Document, check_encoding, read_document
-from app.rulebook.guidance import Guidance, build_guidance
+from app.rulebook.guidance import Guidance, build_guidance, check_forms
 from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
 from app.rulebook.scope import Names
@@ -184,6 +184,7 @@ def build(files: Mapping[str, str]) -> Loaded:
         if path.startswith("guidance/") and (document := _document(files, path, "guidance", problems))
     ]
     table = _table(files, payer, names, crosswalks, problems)
+    problems += check_forms(guidance, set(_named_by_answers(policies, table)))
     if table is None or any(problem.severity == "error" for problem in problems):
         return Loaded(None, tuple(problems))
     digest = content_hash(files)
@@ -265,6 +266,16 @@ def _questionnaires(files: Mapping[str, str], problems: list[Problem]) -> Iterat
             )
         else:
             yield path.split("/")[1], f"{form['url']}|{form['version']}"
+
+
+def _named_by_answers(policies: Iterable[Policy], table: RoutingTable | None) -> Iterator[str]:
+    """Forms that an answer may name; DTR fills those in."""
+    for policy in policies:
+        for case in policy.cases:
+            yield from (form for answer in case.answers for form in answer.questionnaires)
+    for rule in table.rules if table is not None else ():
+        if rule.outcome.questionnaire is not None:
+            yield rule.outcome.questionnaire
 
 
 def _index(rules: list[Scoped]) -> _ByCode[Scoped]:
