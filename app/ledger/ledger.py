@@ -37,7 +37,7 @@ from app.ledger.rows import (
     stored_invocation,
     stored_rulebook,
 )
-from app.ledger.store import Store, Synchronous, create_sqlite_file
+from app.ledger.store import Store, Synchronous, create_sqlite_file, use_write_ahead_log
 from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook
 
 T = TypeVar("T")
@@ -253,7 +253,7 @@ def _migrate_sqlite(store: Store) -> None:
     create_sqlite_file(store.url)
 
     def prepare(connection: Connection) -> str | None:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        use_write_ahead_log(connection)
         return schema.version(connection)
 
     doing = "the ledger cannot be opened"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -12,7 +13,7 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, Table, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from app.errors import LedgerError
 
@@ -139,6 +140,22 @@ def create_sqlite_file(url: URL) -> None:
             path.touch(mode=0o600)
     except OSError as error:
         raise LedgerError(f"the ledger's file {path} cannot be made: {error.strerror}") from None
+
+
+def use_write_ahead_log(connection: Connection) -> None:
+    """Switch a SQLite file to WAL, which stays with the file.
+
+    Of several processes that switch a new file at once, SQLite turns some away without waiting its timeout.
+    """
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 _MEANING = {
