@@ -59,15 +59,19 @@ def give(
     rulebook: Rulebook,
     today: date,
     new_id: Callable[[], str],
+    standing: str | None = None,
+    given_on: date | None = None,
 ) -> Given:
-    """The system action for one order: the order as received with coverage-information added (resp-37)."""
-    if hook in SECONDARY_HOOKS:
-        determination = replace(determination, answers=tuple(without_documents(a) for a in determination.answers))
-    determination = sound(determination, today)
-    assertion_id = new_id()
+    """The system action for one order: the order as received with coverage-information added (resp-37).
+
+    `standing` is the assertion id of an earlier answer that is given again, `given_on` the day it was first given.
+    """
+    determination = finished(determination, hook, today)
+    assertion_id = standing or new_id()
+    day = given_on or today
     serialize = SERIALIZERS[version]
     fresh = [
-        serialize(Repetition(answer, coverage, assertion_id, today, determination.expires, dependencies), rulebook)
+        serialize(Repetition(answer, coverage, assertion_id, day, determination.expires, dependencies), rulebook)
         for answer in determination.answers
     ]
     key = references.local_key(coverage)
@@ -87,6 +91,13 @@ def _action(order: DraftOrder, superseded: list[Extension], fresh: list[Extensio
         "description": "Add the payer's coverage information to the order",
         "resource": with_member(order.raw, "extension", [*kept, *fresh]),
     }
+
+
+def finished(determination: Determination, hook: str, today: date) -> Determination:
+    """The determination as it may leave: sound, and without what a secondary hook must not ask for."""
+    if hook in SECONDARY_HOOKS:
+        determination = replace(determination, answers=tuple(without_documents(a) for a in determination.answers))
+    return sound(determination, today)
 
 
 def sound(determination: Determination, today: date) -> Determination:

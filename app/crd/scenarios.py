@@ -14,7 +14,7 @@ from app.crd.determination import Determination
 from app.crd.determine import determine
 from app.crd.gather import RECORD_TYPES, Kept
 from app.crd.order_content import ORDER_TYPES
-from app.crd.respond import SECONDARY_HOOKS, sound, without_documents
+from app.crd.respond import finished
 from app.fhir import codings
 from app.fhir.json import encode
 from app.hooks.configuration import Configuration
@@ -102,14 +102,7 @@ def answer(
     for each in cards.shown(decided, Configuration()):
         for facts in each.orders:
             shown[facts.order.key].append(each.guidance.scope.slug)
-    return tuple(_as_given(each.determination, scenario.hook, today) for each in decided), shown
-
-
-def _as_given(determination: Determination, hook: str, today: date) -> Determination:
-    """What would leave: secondary hooks ask for no documents, and nothing contradicts itself."""
-    if hook in SECONDARY_HOOKS:
-        determination = replace(determination, answers=tuple(without_documents(a) for a in determination.answers))
-    return sound(determination, today)
+    return tuple(finished(each.determination, scenario.hook, today) for each in decided), shown
 
 
 def hook_request(scenario: Scenario, rulebook: Rulebook) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from app.crd import cards
 from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverage
 from app.crd.decide import technical
-from app.crd.determination import Determination
 from app.crd.determine import Decided, determine, place_of
 from app.crd.gather import gather, gather_record
 from app.crd.order_content import listed
-from app.crd.respond import SERIALIZERS, Given, body, give
+from app.crd.respond import SERIALIZERS, Given, body, finished, give
+from app.crd.standing import Promise, promise
 from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record, card_record
 from app.errors import (
@@ -76,6 +76,7 @@ class Progress:
     queried: bool = False
     timings: dict[str, float] = field(default_factory=dict)
     assertions: list[AssertionRecord] = field(default_factory=list)
+    honoured: list[str] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
     cards: list[CardRecord] = field(default_factory=list)
 
@@ -202,11 +203,17 @@ class CrdService:
                 if _has_nothing_to_say(one):
                     continue
                 facts = one.play.facts if one.play is not None else None
-                each = self._give(progress, one.order, one.determination, _reference_to(coverage), today)
+                fresh = finished(one.determination, request.hook, today)
+                promised = promise(facts, fresh, self._ledger, rulebook, today)
+                each = self._give(progress, one.order, promised, _reference_to(coverage), today)
                 given.append(each)
                 progress.tracks.append(each.determination.route.track if each.determination.route else "-")
-                if each.action is not None:
-                    progress.assertions.append(assertion_record(facts, each, rulebook))
+                if each.action is not None and promised.standing:
+                    progress.honoured.append(each.assertion_id)
+                elif each.action is not None:
+                    progress.assertions.append(
+                        assertion_record(facts, each, rulebook, today=today, supersedes=promised.supersedes)
+                    )
         shown = cards.shown(decided, configuration)
         several = len(decided) > 1
         version = self._version(request)
@@ -218,13 +225,13 @@ class CrdService:
         return body(built, given)
 
     def _give(
-        self, progress: Progress, order: DraftOrder, determination: Determination, coverage: dict[str, str], today: date
+        self, progress: Progress, order: DraftOrder, promised: Promise, coverage: dict[str, str], today: date
     ) -> Given:
         request, rulebook = progress.request, progress.rulebook
         assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
         return give(
             order,
-            determination,
+            promised.determination,
             hook=request.hook,
             version=self._version(request),
             coverage=coverage,
@@ -232,6 +239,8 @@ class CrdService:
             rulebook=rulebook,
             today=today,
             new_id=self._new_id,
+            standing=promised.assertion_id,
+            given_on=promised.given_on,
         )
 
     def _version(self, request: HookRequest) -> str:
@@ -247,7 +256,7 @@ class CrdService:
         if not read_configuration(request.configuration).coverage_information:
             return body([], [])
         told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
-        given = [self._give(progress, o, technical(o.key, words, today), coverage, today) for o in told]
+        given = [self._give(progress, o, Promise(technical(o.key, words, today)), coverage, today) for o in told]
         progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given if each.action]
         return body([], given)
 
@@ -279,6 +288,7 @@ class CrdService:
             issues=issues,
             assertions=tuple(progress.assertions) if answered.status < 400 else (),
             cards=tuple(progress.cards) if answered.status < 400 else (),
+            honoured=tuple(progress.honoured) if answered.status < 400 else (),
         )
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
@@ -295,7 +305,7 @@ class CrdService:
             service=call.service_id,
             status=answered.status,
             ms=call.answered_in_ms,
-            orders=len(progress.assertions),
+            orders=len(progress.tracks),
             tracks=progress.tracks,
             rules=[rule for record in progress.assertions for rule in record.rule_ids],
             cards=len(progress.cards),

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from typing import Any
 
 from app import fhirpath
 from app.crd.cards import Shown
 from app.crd.facts import OrderFacts
 from app.crd.respond import Given
+from app.crd.standing import content_hash
 from app.fhir.json import encode
 from app.ledger import AssertionRecord, CardRecord
 from app.rulebook.rulebook import Rulebook
 
 
-def assertion_record(facts: OrderFacts | None, given: Given, rulebook: Rulebook | None) -> AssertionRecord:
+def assertion_record(
+    facts: OrderFacts | None,
+    given: Given,
+    rulebook: Rulebook | None,
+    *,
+    today: date | None = None,
+    supersedes: str | None = None,
+) -> AssertionRecord:
     """The ledger's record of one determination. `facts` None: it was never got as far as facts."""
     determination = given.determination
     route = determination.route
@@ -30,11 +39,14 @@ def assertion_record(facts: OrderFacts | None, given: Given, rulebook: Rulebook 
         track=route.track if route else None,
         covered=first.covered,
         pa_needed=first.pa_needed,
-        content_hash=hashlib.sha256(facts.order.raw if facts is not None else bytes(resource)).hexdigest(),
+        content_hash=content_hash(facts.order.resource) if facts is not None else hashlib.sha256(resource).hexdigest(),
         expires_on=determination.expires,
         rule_ids=determination.rule_ids,
         facts=encode(_facts(facts)) if facts is not None else b"{}",
-        answer=encode({"determination": determination, "rulebook": rulebook.label if rulebook else None}),
+        answer=encode(
+            {"determination": determination, "rulebook": rulebook.label if rulebook else None, "given_on": today}
+        ),
+        supersedes=supersedes,
     )
 
 

@@ -21,7 +21,6 @@ from tests.crd.builders import (
     INSTRUCTIONS,
     NO_AUTH,
     TODAY,
-    call,
     case,
     decide_all,
     drug,
@@ -85,9 +84,11 @@ def test_a_drug_keeps_its_road() -> None:
     assert (record.track, record.rule_ids) == ("pharmacy", ("route:sc",))
 
 
-def test_the_order_is_known_by_its_bytes() -> None:
+def test_the_order_is_known_by_its_content() -> None:
     order = service("CPT 72148")
-    assert record_of(order).content_hash == hashlib.sha256(bytes(call(order).orders[0].raw)).hexdigest()
+    known = record_of(order).content_hash
+    assert record_of({**order, "text": {"div": "words"}, "meta": {"versionId": "2"}}).content_hash == known
+    assert record_of({**order, "priority": "urgent"}).content_hash != known
 
 
 @pytest.mark.parametrize(
