@@ -217,18 +217,17 @@ def _additional(offer: Suggestion, facts: OrderFacts, today: date, new_id: NewId
 
 def forms_lacking(shown: Iterable[Shown], rulebook: Rulebook, chart: Chart, ehr: Ehr | None) -> frozenset[str]:
     """Forms to offer to an EHR that does not have them: it is asked first (dev-20), and without asking none is."""
-    offered = [each.guidance.form for each in shown if each.guidance.form is not None]
     searches: dict[str, Search] = {}
-    for form in offered:
-        url, version = rulebook.questionnaires[form.questionnaire].rsplit("|", 1)
-        if form.include:
+    for form in (each.guidance.form for each in shown):
+        if form is not None and form.include:
+            url, version = rulebook.questionnaires[form.questionnaire].rsplit("|", 1)
             searches[form.questionnaire] = Search("Questionnaire", (("url", url), ("version", version)))
     if ehr is None or not searches:
         return frozenset()
     fetched = ehr.fetch(list(searches.values()))
-    for slug, search in searches.items():
-        chart.add_fetched(f"Questionnaire/{slug}", fetched[search])
     found = {slug: fetched[search] for slug, search in searches.items()}
+    for slug, answer in found.items():
+        chart.add_fetched(f"Questionnaire/{slug}", answer)
     return frozenset(slug for slug, answer in found.items() if answer.complete and not answer.resources)
 
 
