@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import json
+from datetime import date
+
 import pytest
 
-from app.rulebook.guidance import Guidance, Suggestion
-from tests.rulebook.small import FILES, built, edited, wrong
+from app.rulebook.guidance import CoverageUpdate, FormRequest, Guidance, SmartApp, Suggestion
+from benefit_router import COLUMNS
+from tests.rulebook.small import FILES, FORM, built, edited, wrong
 
 PATH = "guidance/card.yaml"
 LINKS = '  links: [{label: a page, url: "https://example.org"}]\n'
 CHANGE = "    - {label: Change, change_code: {codes: [HCPCS Q5103, CVX 140], display: other}}\n"
 REPLACE = "    - {label: Change, action: replace, change_code: {codes: [HCPCS Q5103], display: other}}\n"
 ADD = "    - {label: Add, orders: [{type: ServiceRequest, codes: [CPT 80076], display: a panel}]}\n"
+FORM_CARD = "  form: {questionnaire: other, label: Fill in, description: For the program}\n"
+SET = "  coverage: {label: Correct it, set: {period_end: 2026-12-31, plan: gold}}\n"
+APP = "  app: {label: Open, url: 'https://example.org/launch', context: a=b}\n"
+OTHER_FORM = {
+    "questionnaires/other/questionnaire.json": json.dumps(FORM | {"url": "http://payer.example.org/Questionnaire/o"})
+}
+BOOKING = "hooks: [appointment-book]\ncard:\n"
 
 
 def card_of(response: str, more: str) -> dict[str, str]:
@@ -104,3 +115,139 @@ def test_checks(old: str, new: str, line: int, column: str | None, message: str)
     (problem,) = wrong(edited(PATH, old, new))
     assert (problem.file, problem.line, problem.column) == (PATH, line, column)
     assert message in problem.message
+
+
+def office(more: str, hooks: str = BOOKING) -> dict[str, str]:
+    files = card_of("coverage-update", more) | OTHER_FORM
+    return files | {PATH: files[PATH].replace("card:\n", hooks, 1)}
+
+
+@pytest.mark.parametrize(
+    ("files", "form", "coverage", "app"),
+    [
+        (
+            card_of("form-completion", FORM_CARD) | OTHER_FORM,
+            FormRequest("Fill in", "other", "For the program", include=False),
+            None,
+            None,
+        ),
+        (
+            card_of("form-completion", FORM_CARD.replace("}", ", include_form: true}")) | OTHER_FORM,
+            FormRequest("Fill in", "other", "For the program", include=True),
+            None,
+            None,
+        ),
+        (office(SET), None, CoverageUpdate("Correct it", date(2026, 12, 31), "gold"), None),
+        (
+            office("  coverage: {label: Correct it, set: {plan: from-roster}}\n"),
+            None,
+            CoverageUpdate("Correct it", None, "from-roster"),
+            None,
+        ),
+        (card_of("smart-launch", APP), None, None, SmartApp("Open", "https://example.org/launch", "a=b")),
+        (
+            card_of("smart-launch", APP.replace(", context: a=b", "")),
+            None,
+            None,
+            SmartApp("Open", "https://example.org/launch", None),
+        ),
+    ],
+)
+def test_what_else_a_card_may_offer(
+    files: dict[str, str], form: FormRequest | None, coverage: CoverageUpdate | None, app: SmartApp | None
+) -> None:
+    (guidance,) = built(files).guidance
+    assert (guidance.form, guidance.coverage, guidance.app) == (form, coverage, app)
+    assert (guidance.links, guidance.suggestions) == ((), ())
+
+
+ROW = dict.fromkeys((column.name for column in COLUMNS), "") | {
+    "rule_id": "row",
+    "title": "A row",
+    "status": "approved",
+    "band": "4",
+    "match_system": "HCPCS",
+    "match_code": "J1745",
+    "track": "medical",
+    "pa": "yes",
+    "questionnaire": "other",
+    "effective_from": "2020-01-01",
+    "source_url": "https://example.org/rules",
+    "retrieved": "2026-01-01",
+    "licence_note": "illustration",
+    "author": "a.author",
+    "approver": "b.approver",
+}
+ROUTED = {"benefit_routes.csv": ",".join(ROW) + "\n" + ",".join(ROW.values()) + "\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "column", "message", "remedy"),
+    [
+        pytest.param(
+            card_of("form-completion", FORM_CARD.replace("other", "form")),
+            "card.form.questionnaire",
+            "An answer names the form 'form', so DTR fills it in.",
+            "Take another form",
+            id="form-of-a-policy",
+        ),
+        pytest.param(
+            card_of("form-completion", FORM_CARD) | OTHER_FORM | ROUTED,
+            "card.form.questionnaire",
+            "An answer names the form 'other', so DTR fills it in.",
+            "Take another form",
+            id="form-of-a-routing-row",
+        ),
+        pytest.param(
+            card_of("form-completion", FORM_CARD.replace("other", "othr")) | OTHER_FORM,
+            "card.form.questionnaire",
+            "There is no form 'othr'.",
+            "other",
+            id="no-such-form",
+        ),
+        pytest.param(
+            office(SET.replace("gold", "golt")),
+            "card.coverage.set.plan",
+            "There is no plan 'golt'.",
+            "gold",
+            id="no-such-plan",
+        ),
+        pytest.param(office(SET, "card:\n"), "hooks", "office staff", "appointment-book", id="coverage-on-every-hook"),
+        pytest.param(
+            office(SET, "hooks: [appointment-book, order-sign]\ncard:\n"),
+            "hooks",
+            "office staff",
+            "encounter-start",
+            id="coverage-on-a-clinical-hook",
+        ),
+        pytest.param(
+            card_of("form-completion", FORM_CARD + LINKS) | OTHER_FORM,
+            "card",
+            "A card of type form-completion has a 'form', and nothing beside it.",
+            "Change",
+            id="form-with-links",
+        ),
+        pytest.param(
+            office(SET + APP),
+            "card",
+            "A card of type coverage-update has a 'coverage', and nothing beside it.",
+            "Change",
+            id="coverage-with-an-app",
+        ),
+        pytest.param(
+            card_of("smart-launch", LINKS),
+            "card",
+            "A card of type smart-launch has an 'app', and nothing beside it.",
+            "Change",
+            id="link-for-an-app",
+        ),
+        pytest.param(
+            card_of("instructions", APP), "card", "neither links nor suggestions", "Change", id="app-in-instructions"
+        ),
+    ],
+)
+def test_what_else_a_card_must_not_offer(files: dict[str, str], column: str, message: str, remedy: str) -> None:
+    (problem,) = wrong(files)
+    assert (problem.file, problem.column) == (PATH, column)
+    assert message in problem.message
+    assert remedy in problem.remedy
