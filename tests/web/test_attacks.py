@@ -198,6 +198,15 @@ def test_unknown_kids_cause_one_fetch(http: FlaskClient, network: EhrServer, clo
     assert fire(http, sign(claims())).status_code == 200
 
 
+def test_without_keys_nobody_is_let_in(http: FlaskClient, network: EhrServer) -> None:
+    network.on["/jwks.json"] = ehr_server.status(302, Location="/fhir/elsewhere.json")
+    for _ in range(3):
+        response = fire(http, sign(claims()))
+        assert response.status_code == 401
+        assert "could not be fetched" in json.loads(response.data)["issue"][0]["diagnostics"]
+    assert network.asked == ["/jwks.json"]
+
+
 def test_key_rotation(http: FlaskClient, network: EhrServer, clock: Callable[[float], None]) -> None:
     assert fire(http, sign(claims(), "ec")).status_code == 200
     network.on["/jwks.json"] = ehr_server.answer(jwk_set("ec-new"))
