@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import socket
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.errors import EhrError
 from app.fhir import transport
@@ -86,3 +92,36 @@ def test_a_connection_kept_for_one_client_does_not_serve_another(
         get(public, url)
     assert get(pool, url)
     assert server.connections == 1
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate of `name` with its key, signed by itself."""
+    key, today = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    path = folder / "certificate.pem"
+    path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return path
+
+
+def test_the_certificate_must_be_of_the_name(
+    server: EhrServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the address that is connected to, and still the name that must prove itself."""
+    path = certificate(tmp_path, "ehr.example.org")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    resolve_to(monkeypatch, "127.0.0.1")
+    pool = ConnectionPool(HostPolicy(None, public_only=True), verify=str(path))
+    assert get(pool, f"https://ehr.example.org:{server.server_port}/fhir/x")
+    with pytest.raises(EhrError, match="certificate"):
+        get(pool, f"https://other.example.org:{server.server_port}/fhir/x")
+    pool.close()
