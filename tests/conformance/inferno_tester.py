@@ -101,20 +101,24 @@ def serving(data_dir: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     command = [*SIGNPOST, "serve", "--workers", "2", "--port", port, "--data-dir", str(data_dir)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    said = data_dir / "said"
+    with said.open("wb") as stderr, subprocess.Popen(command, cwd=ROOT, stderr=stderr) as process:
         try:
-            _wait_for(f"http://127.0.0.1:{port}/readyz")
+            if not _answers(f"http://127.0.0.1:{port}/readyz", process):
+                raise RuntimeError(f"the service does not start: {said.read_text()[-4000:]}")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def _wait_for(url: str) -> None:
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     for _ in range(300):
         try:
             if requests.get(url, timeout=2).ok:
-                return
+                return True
         except requests.ConnectionError:
+            if process.poll() is not None:
+                return False
             time.sleep(0.1)
-    raise RuntimeError(f"nothing answers at {url}")
+    return False
