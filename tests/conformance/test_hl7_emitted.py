@@ -49,8 +49,11 @@ MEMBERS = {"commercial": "M100006", "ma": "M100001", "medicaid": "M100011"}
 MODELS = {
     "additional-orders": "additionalOrders",
     "alternate-request": "alternateRequest",
+    "coverage-update": "adjustCoverage",
     "external-reference": "externalReference",
+    "form-completion": "formCompletion",
     "instructions": "instructions",
+    "smart-launch": "launchSMART",
 }
 
 
@@ -160,7 +163,7 @@ def suggested(answered: Answer) -> list[Resource]:
         action["resource"]
         for card in answered.json["cards"]
         for suggestion in card.get("suggestions", ())
-        for action in suggestion["actions"]
+        for action in suggestion.get("actions", ())
         if "resource" in action
     ]
 
@@ -297,7 +300,9 @@ def card_request(scenario: Scenario, rulebook: Rulebook) -> Resource:
 
 
 def test_every_guidance_is_shown_by_a_scenario(sample_rulebook: Rulebook) -> None:
-    assert set(WITH_CARDS) == {each.scope.slug for each in sample_rulebook.guidance}
+    """But for coverage updates: scenarios are about orders, and these cards are for the office (see below)."""
+    about_orders = {each.scope.slug for each in sample_rulebook.guidance if each.response != "coverage-update"}
+    assert set(WITH_CARDS) == about_orders
 
 
 @pytest.mark.parametrize("slug", sorted(WITH_CARDS))
