@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     default_crd_version: Literal["2.0", "2.2"] = Field(
         "2.2", description="CRD version answered when a request names none."
     )
+    refuse_several_coverages: bool = Field(
+        True,
+        description="Answer 400 when a CRD 2.2 call brings several active Coverages of this payer (hook-13). "
+        "Off, and for CRD 2.0, each is answered under its own assertion.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

@@ -1,7 +1,7 @@
-"""Which Coverage is answered for: the patient's, of this payer, and only one.
+"""Which Coverage is answered for: the patient's, of this payer, and as a rule only one.
 
-Source: davinci-crd hook-13. A Coverage that no payer stands behind, several of ours, or none at all is the error of the
-caller; a Coverage that could not be read is trouble with the EHR and is told in the answer instead.
+Source: davinci-crd hook-13. A Coverage that no payer stands behind, several of ours where one is wanted, or none at all
+is the error of the caller; a Coverage that could not be read is trouble with the EHR and is told in the answer instead.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from app.fhir import dates, references
 from app.rulebook.payer import Payer
 
 
-def choose_coverage(chart: Chart, payer: Payer, *, any_payer: bool, could_query: bool) -> Resource:
-    """The one Coverage to answer for. `any_payer`: the sandbox takes whatever payer a Coverage names.
+def choose_coverages(
+    chart: Chart, payer: Payer, *, any_payer: bool, could_query: bool, several: bool = False
+) -> list[Resource]:
+    """The Coverages to answer for, in their own order of relevance; one, unless `several` of ours are answered.
+
+    `any_payer`: the sandbox takes whatever payer a Coverage names.
 
     Raises InvalidRequest (400), PrefetchMissing (412) or EhrError (told as `technical`).
     """
@@ -35,13 +39,19 @@ def choose_coverage(chart: Chart, payer: Payer, *, any_payer: bool, could_query:
         ours = [coverage for coverage in active if listed(coverage.get("payor"))]
     if not ours:
         raise _not_ours(active, chart)
-    if len(ours) > 1:
+    if len(ours) > 1 and not several:
         raise InvalidRequest(
             f"{len(ours)} active Coverages of this payer were sent; send only the primary one.",
             element="Coverage",
             code="multiple-matches",
         )
-    return ours[0]
+    return sorted(ours, key=_rank)
+
+
+def _rank(coverage: Resource) -> int:
+    """Coverage.order, "relative order of the coverage"; one without it comes last."""
+    order = coverage.get("order")
+    return order if isinstance(order, int) and not isinstance(order, bool) else 1 << 30
 
 
 def _is_of(coverage: Resource, patient_id: str) -> bool:

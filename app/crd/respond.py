@@ -46,6 +46,8 @@ class Given:
     determination: Determination
     assertion_id: str
     action: dict[str, Any] | None
+    superseded: tuple[Extension, ...] = ()
+    fresh: tuple[Extension, ...] = ()
 
 
 def give(
@@ -80,7 +82,17 @@ def give(
     said = [substance(each) for each in superseded if not expired(each, today)]
     if said == [substance(each) for each in fresh]:
         return Given(determination, assertion_id, None)
-    return Given(determination, assertion_id, _action(order, superseded, fresh))
+    action = _action(order, superseded, fresh)
+    return Given(determination, assertion_id, action, tuple(superseded), tuple(fresh))
+
+
+def joined(order: DraftOrder, given: Sequence[Given]) -> dict[str, Any] | None:
+    """One action for all that is new under several Coverages of one order, in the order of the Coverages."""
+    new = [each for each in given if each.action is not None]
+    if len(new) <= 1:
+        return new[0].action if new else None
+    superseded = [extension for each in new for extension in each.superseded]
+    return _action(order, superseded, [extension for each in new for extension in each.fresh])
 
 
 def _action(order: DraftOrder, superseded: list[Extension], fresh: list[Extension]) -> dict[str, Any]:
@@ -123,7 +135,10 @@ def without_documents(answer: Answer) -> Answer:
     )
 
 
-def body(cards: Sequence[dict[str, Any]], given: Sequence[Given]) -> bytes:
-    """The response body. `systemActions` is always present: primary hooks are read for it (hook-16)."""
-    actions = [each.action for each in given if each.action is not None]
-    return encode({"cards": list(cards), "systemActions": actions})
+def body(cards: Sequence[dict[str, Any]], actions: Sequence[dict[str, Any] | None], hook: str) -> bytes:
+    """The response body. Primary hooks always have `systemActions` (hook-16); elsewhere an empty list is left out."""
+    new = [action for action in actions if action is not None]
+    answer: dict[str, Any] = {"cards": list(cards)}
+    if new or hook not in SECONDARY_HOOKS:
+        answer["systemActions"] = new
+    return encode(answer)

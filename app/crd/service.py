@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 import structlog
 
 from app.clients import Client
 from app.crd import cards
 from app.crd.chart import Chart, Resource
-from app.crd.coverage_choice import choose_coverage
+from app.crd.coverage_choice import choose_coverages
 from app.crd.decide import technical
 from app.crd.determine import Decided, determine, place_of
-from app.crd.gather import gather, gather_record
+from app.crd.gather import Record, gather, gather_record
 from app.crd.order_content import listed
-from app.crd.respond import SERIALIZERS, Given, body, finished, give
+from app.crd.respond import SERIALIZERS, Given, body, finished, give, joined
 from app.crd.standing import Promise, promise
 from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record, card_record
@@ -44,6 +45,7 @@ from app.ledger import AssertionRecord, Call, CardRecord, Ledger, RulebookRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
+from app.rulebook.scope import Need
 from app.settings import Settings
 
 log = structlog.get_logger("signpost.crd")
@@ -155,24 +157,32 @@ class CrdService:
             orders = find_subjects(request, chart, ehr)
             gather(chart, request, orders, ehr)
         try:
-            coverage = choose_coverage(
-                chart, rulebook.payer, any_payer=self._settings.sandbox, could_query=ehr is not None
+            coverages = choose_coverages(
+                chart,
+                rulebook.payer,
+                any_payer=self._settings.sandbox,
+                could_query=ehr is not None,
+                several=self._version(request) != "2.2" or not self._settings.refuse_several_coverages,
             )
         except EhrError as trouble:
             return self._technical(progress, orders, trouble.reason, today)
-        decided = determine(
-            orders,
-            request=request,
-            chart=chart,
-            coverage=coverage,
-            directory=self._directory(rulebook),
-            rulebook=rulebook,
-            read_record=lambda needs: gather_record(chart, needs, rulebook.lists, ehr, request.prefetch),
-            today=today,
-            stage=progress.stage,
-        )
+        directory, read_record = self._directory(rulebook), _reading_once(chart, rulebook, ehr, request)
+        decided = [
+            determine(
+                orders,
+                request=request,
+                chart=chart,
+                coverage=coverage,
+                directory=directory,
+                rulebook=rulebook,
+                read_record=read_record,
+                today=today,
+                stage=progress.stage,
+            )
+            for coverage in coverages
+        ]
         with progress.stage("respond"):
-            return self._respond(progress, decided, coverage, today)
+            return self._respond(progress, decided, coverages, today)
 
     def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
@@ -188,41 +198,46 @@ class CrdService:
         return EhrConnection(pool, request.fhir_server, request.access_token, deadline)
 
     def _respond(
-        self,
-        progress: Progress,
-        decided: list[Decided],
-        coverage: Resource,
-        today: date,
+        self, progress: Progress, decided: list[list[Decided]], coverages: list[Resource], today: date
     ) -> bytes:
+        """The answer from what was decided under each Coverage. Cards speak for the first of them."""
         request, rulebook = progress.request, progress.rulebook
         assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
         configuration = read_configuration(request.configuration)
-        given: list[Given] = []
+        actions: list[dict[str, Any] | None] = []
         if configuration.coverage_information:
-            for one in decided:
-                if _has_nothing_to_say(one):
-                    continue
-                facts = one.play.facts if one.play is not None else None
-                fresh = finished(one.determination, request.hook, today)
-                promised = promise(facts, fresh, self._ledger, rulebook, today)
-                each = self._give(progress, one.order, promised, _reference_to(coverage), today)
-                given.append(each)
-                progress.tracks.append(each.determination.route.track if each.determination.route else "-")
-                if each.action is not None and promised.standing:
-                    progress.honoured.append(each.assertion_id)
-                elif each.action is not None:
-                    progress.assertions.append(
-                        assertion_record(facts, each, rulebook, today=today, supersedes=promised.supersedes)
-                    )
-        shown = cards.shown(decided, configuration)
-        several = len(decided) > 1
+            for of_order in zip(*decided, strict=True):
+                given = [
+                    self._promise(progress, one, coverage, today)
+                    for one, coverage in zip(of_order, coverages, strict=True)
+                    if not _has_nothing_to_say(one)
+                ]
+                actions.append(joined(of_order[0].order, given))
+        shown = cards.shown(decided[0], configuration)
+        several = len(decided[0]) > 1
         version = self._version(request)
         built = [
             cards.build_card(each, rulebook, version=version, several_orders=several, today=today, new_id=self._new_id)
             for each in shown
         ]
         progress.cards = [card_record(each, card) for each, card in zip(shown, built, strict=True)]
-        return body(built, given)
+        return body(built, actions, request.hook)
+
+    def _promise(self, progress: Progress, one: Decided, coverage: Resource, today: date) -> Given:
+        """Give what was decided under one Coverage, or what was promised before and still stands."""
+        request, rulebook = progress.request, progress.rulebook
+        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
+        facts = one.play.facts if one.play is not None else None
+        fresh = finished(one.determination, request.hook, today)
+        promised = promise(facts, fresh, self._ledger, rulebook, today)
+        given = self._give(progress, one.order, promised, _reference_to(coverage), today)
+        progress.tracks.append(given.determination.route.track if given.determination.route else "-")
+        if given.action is not None and promised.standing:
+            progress.honoured.append(given.assertion_id)
+        elif given.action is not None:
+            record = assertion_record(facts, given, rulebook, today=today, supersedes=promised.supersedes)
+            progress.assertions.append(record)
+        return given
 
     def _give(
         self, progress: Progress, order: DraftOrder, promised: Promise, coverage: dict[str, str], today: date
@@ -254,11 +269,11 @@ class CrdService:
         assert request is not None  # set by _answer
         coverage = {"type": "Coverage", "display": "The patient's coverage, which could not be read"}
         if not read_configuration(request.configuration).coverage_information:
-            return body([], [])
+            return body([], [], request.hook)
         told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
         given = [self._give(progress, o, Promise(technical(o.key, words, today)), coverage, today) for o in told]
         progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given if each.action]
-        return body([], given)
+        return body([], [each.action for each in given], request.hook)
 
     def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
         request, rulebook, chart = progress.request, progress.rulebook, progress.chart
@@ -327,6 +342,21 @@ def without_token(data: bytes, token: str | None) -> bytes:
     if b"access_token" in data:
         data = _TOKEN.sub(rb"\1removed", data)
     return data.replace(token.encode(), b"removed") if token else data
+
+
+def _reading_once(
+    chart: Chart, rulebook: Rulebook, ehr: Ehr | None, request: HookRequest
+) -> Callable[[list[Need]], Record]:
+    """Reads the record that rules need; under several Coverages what was read for one serves the next."""
+    kept: dict[frozenset[Need], Record] = {}
+
+    def read(needs: list[Need]) -> Record:
+        wanted = frozenset(needs)
+        if wanted not in kept:
+            kept[wanted] = gather_record(chart, needs, rulebook.lists, ehr, request.prefetch)
+        return kept[wanted]
+
+    return read
 
 
 def _has_nothing_to_say(one: Decided) -> bool:

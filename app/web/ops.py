@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from app.errors import LedgerError
+from app.errors import LedgerError, StateError
 from app.fhir.json import encode
 from app.ledger import Ledger
 from app.rulebook.keeper import RulebookKeeper
+from app.state import SharedState
 
 blueprint = Blueprint("ops", __name__)
 
@@ -23,9 +24,13 @@ def ready() -> Response:
     """A hook would be answered: there is a rulebook, and the ledger can be written. Says when an edit was refused."""
     keeper: RulebookKeeper = current_app.extensions["rulebook"]
     ledger: Ledger = current_app.extensions["ledger"]
-    state = {"status": "ready", "rulebook": keeper.current.label, "rejected_edit": bool(keeper.rejected)}
+    shared: SharedState | None = current_app.extensions["state"]
     try:
         ledger.healthy()
-    except LedgerError as error:
-        return Response(encode({"status": "no ledger", "reason": str(error)}), status=503, mimetype="application/json")
-    return Response(encode(state), mimetype="application/json")
+        if shared is not None:
+            shared.ping()
+    except (LedgerError, StateError) as error:
+        status = "no ledger" if isinstance(error, LedgerError) else "no shared state"
+        return Response(encode({"status": status, "reason": str(error)}), status=503, mimetype="application/json")
+    told = {"status": "ready", "rulebook": keeper.current.label, "rejected_edit": bool(keeper.rejected)}
+    return Response(encode(told), mimetype="application/json")

@@ -314,15 +314,7 @@ def test_suggested_orders(
     assert each_wrong(suggested(answered), errors) == {}
 
 
-@pytest.mark.parametrize(
-    "slug",
-    [
-        pytest.param(each, marks=pytest.mark.xfail(strict=True, reason="2.2 asks for detail"))
-        if each == "pap-trial-period"
-        else each
-        for each in sorted(WITH_CARDS)
-    ],
-)
+@pytest.mark.parametrize("slug", sorted(WITH_CARDS))
 def test_a_card_is_what_crd_calls_its_type(
     service: EhrActions, hook_judge: Judge, sample_rulebook: Rulebook, slug: str
 ) -> None:
@@ -348,7 +340,6 @@ def test_whole_answers(service: EhrActions, hook_judge: Judge, sample_rulebook: 
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="2.2's model wants no empty systemActions; only primary hooks must have them")
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
 def test_whole_answers_at_an_encounter(service: EhrActions, hook_judge: Judge, hook: str) -> None:
     answered = fire(service, at_encounter(example("mri"), hook), "2.2")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.crd.chart import Chart, Resource
-from app.crd.coverage_choice import choose_coverage
+from app.crd.coverage_choice import choose_coverages
 from app.errors import EhrError, InvalidRequest, PrefetchMissing
 from tests.crd.builders import PAYER_ID, SERVER, bundle, call, coverage, rulebook, service
 
@@ -29,7 +29,7 @@ def choose(
         call(service("CPT 1"), prefetch={"coverage": bundle(*sent), "x": bundle(OURS, THEIRS), **prefetch})
     )
     chart.trouble |= trouble or {}
-    return choose_coverage(chart, PAYER, any_payer=any_payer, could_query=could_query)
+    return choose_coverages(chart, PAYER, any_payer=any_payer, could_query=could_query)[0]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_refusals_name_the_element(
 def test_no_prefetch_and_no_way_to_read() -> None:
     chart = Chart.from_request(call(service("CPT 1")))
     with pytest.raises(PrefetchMissing) as refused:
-        choose_coverage(chart, PAYER, any_payer=True, could_query=False)
+        choose_coverages(chart, PAYER, any_payer=True, could_query=False)
     assert refused.value.status == 412
 
 

@@ -238,4 +238,9 @@ def test_a_sound_answer_is_left_alone() -> None:
     ],
 )
 def test_body(actions: list[dict[str, Any] | None], cards: list[dict[str, Any]], expected: bytes) -> None:
-    assert body(cards, [Given(determined(), "A1", action) for action in actions]) == expected
+    assert body(cards, actions, "order-sign") == expected
+
+
+def test_secondary_hooks_leave_an_empty_list_out() -> None:
+    assert body([], [None], "order-select") == b'{"cards":[]}'
+    assert body([], [{"type": "update"}], "encounter-start") == b'{"cards":[],"systemActions":[{"type":"update"}]}'

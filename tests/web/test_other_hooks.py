@@ -153,7 +153,7 @@ def encounter(hook: str) -> dict[str, Any]:
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
 def test_an_encounter_asks_nothing_of_a_member(ehr: EhrActions, hook: str) -> None:
     answer = fire(ehr, encounter(hook))
-    assert (answer.status, answer.json["systemActions"]) == (200, [])
+    assert (answer.status, answer.json) == (200, {"cards": []})
 
 
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
