@@ -325,6 +325,44 @@ def test_a_card_is_what_crd_calls_its_type(
     assert hook_judge.errors({"cards": [card]}, model) == []
 
 
+def booking(request: Resource, on_file: str) -> Resource:
+    """An appointment for the draft, by a patient whose Coverage names a plan."""
+    order = request["context"]["draftOrders"]["entry"][0]["resource"]
+    coverage = copy.deepcopy(request["prefetch"]["coverage"])
+    coverage["entry"][0]["resource"]["class"][0]["value"] = on_file
+    appointment = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "status": "proposed",
+        "basedOn": [{"reference": f"{order['resourceType']}/{order['id']}"}],
+        "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+    }
+    context = {name: request["context"][name] for name in ("userId", "patientId")}
+    found = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": order}]}
+    return {
+        "hook": "appointment-book",
+        "hookInstance": request["hookInstance"],
+        "context": {
+            **context,
+            "appointments": {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": appointment}]},
+        },
+        "prefetch": {**request["prefetch"], "coverage": coverage, "orders": found},
+    }
+
+
+@pytest.mark.parametrize(("on_file", "plans"), [("silver-hmo", ["gold-ppo"]), ("gold-ppo", [])])
+def test_a_coverage_update(
+    service: EhrActions, errors: Errors, version: str, hook_judge: Judge, on_file: str, plans: list[str]
+) -> None:
+    """The card for the office: the Coverage as it came, with the plan that the roster has."""
+    answered = fire(service, booking(example("infusion"), on_file), version)
+    cards = [each for each in answered.json["cards"] if each["source"]["topic"]["code"] == "insurance"]
+    assert [each["class"][0]["value"] for each in suggested(answered) if each["resourceType"] == "Coverage"] == plans
+    assert each_wrong(suggested(answered), errors) == {}
+    for card in cards if version == "2.2" else ():
+        assert hook_judge.errors({"cards": [card]}, f"{CRD}/CRDHooksResponse-adjustCoverage") == []
+
+
 def test_whole_answers(service: EhrActions, hook_judge: Judge, sample_rulebook: Rulebook) -> None:
     requests = {
         **{name: example(name) for name in EXAMPLES},
