@@ -15,6 +15,7 @@ from tests.ehr_actions import example, order_of
 
 Json = dict[str, Any]
 
+CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 NUCC = "http://nucc.org/provider-taxonomy"
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
@@ -43,6 +44,7 @@ def _belonging_to(patient: str) -> list[Json]:
     person, encounter, coverage = json.loads(text)
     member, born = MEMBERS[patient]
     person["birthDate"] = born
+    encounter["type"] = [_concept(CPT, "99213", "Office visit")]
     coverage["subscriberId"] = coverage["identifier"][0]["value"] = member
     return [person, encounter, coverage]
 
@@ -94,7 +96,8 @@ SENT_BY_PHARMACY = _infusion(
     performer={"reference": "PractitionerRole/nurse"},
     dispenseRequest={"performer": {"reference": "Organization/specialty-pharmacy"}},
 )
-_DISPATCHABLE = [{**order, "status": "active"} for order in (MRI, OXYGEN, OXYGEN_SET_UP, SENT_BY_PHARMACY)]
+# Drafts still: the profiles of CRD 2.0.1 fix that status even for what is dispatched or booked.
+_PLACED = (MRI, OXYGEN, OXYGEN_SET_UP, SENT_BY_PHARMACY)
 
 
 def record() -> list[Json]:
@@ -116,7 +119,7 @@ def record() -> list[Json]:
             "name": "Example Specialty Pharmacy",
             "type": [_concept(NUCC, "3336S0011X", "Specialty pharmacy")],
         },
-        *_DISPATCHABLE,
+        *_PLACED,
     ]
 
 
@@ -187,7 +190,7 @@ _BODIES: dict[str, list[Json]] = {
     "order-dispatch": [
         {
             "context": {"patientId": "p1", "order": "DeviceRequest/oxygen", "performer": "Organization/clinic"},
-            "prefetch": _prefetch("p1", deviceRequests=[_DISPATCHABLE[1]]),
+            "prefetch": _prefetch("p1", deviceRequests=[OXYGEN]),
         },
         {
             "context": {

@@ -17,7 +17,6 @@ from tests.conformance.inferno_responses import (
 )
 from tests.conformance.test_inferno_checks import LEFT_OUT, Path, changed, invalid, valid
 
-
 NO_ID: dict[str, str | None] = {"coverage-assertion-id": None}
 
 
