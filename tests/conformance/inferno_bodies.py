@@ -1,6 +1,7 @@
 """The request bodies that the service is asked with in the place of Inferno's preset, and the EHR record behind them.
 
-Three patients of the sample payer: p1 with a commercial plan, p2 with Medicare Advantage, p3 whose coverage has ended.
+Three patients of the sample payer: p1 with a commercial plan, p2 with Medicare Advantage (though another plan is on
+file), p3 whose coverage has ended.
 Of each hook the first body brings its prefetch; the others leave everything to be read from the EHR.
 """
 
@@ -11,6 +12,7 @@ import json
 import uuid
 from typing import Any
 
+from app.settings import ROOT
 from tests.ehr_actions import example, order_of
 
 Json = dict[str, Any]
@@ -79,6 +81,7 @@ MRI = order_of(example("mri"))
 OXYGEN_SET_UP = {**MRI, "id": "oxygen-visit", "code": _concept(HCPCS, "E1390", "Setting up an oxygen concentrator")}
 PRESSURE_DEVICE = _device("pap", "E0601", "Continuous airway pressure device")
 OXYGEN = _device("oxygen", "E1390", "Oxygen concentrator")
+GLUCOSE_MONITOR = _device("monitor", "E2103", "Continuous glucose monitor")
 INFLIXIMAB = _infusion("infliximab", "p1", "J1745", "infliximab 5 mg/kg infusion")
 RITUXIMAB = _infusion(
     "rituximab",
@@ -96,8 +99,15 @@ SENT_BY_PHARMACY = _infusion(
     performer={"reference": "PractitionerRole/nurse"},
     dispenseRequest={"performer": {"reference": "Organization/specialty-pharmacy"}},
 )
+INFUSION_VISIT = {
+    **MRI,
+    "id": "infusion-visit",
+    "code": _concept(HCPCS, "J1745", "Infliximab infusion"),
+    "subject": {"reference": "Patient/p2"},
+    "encounter": {"reference": "Encounter/e2"},
+}
 # Drafts still: the profiles of CRD 2.0.1 fix that status even for what is dispatched or booked.
-_PLACED = (MRI, OXYGEN, OXYGEN_SET_UP, SENT_BY_PHARMACY)
+_PLACED = (MRI, OXYGEN, OXYGEN_SET_UP, SENT_BY_PHARMACY, INFUSION_VISIT)
 
 
 def record() -> list[Json]:
@@ -120,6 +130,7 @@ def record() -> list[Json]:
             "type": [_concept(NUCC, "3336S0011X", "Specialty pharmacy")],
         },
         *_PLACED,
+        json.loads((ROOT / "questionnaires" / "diabetes-program" / "questionnaire.json").read_text()),
     ]
 
 
@@ -157,21 +168,23 @@ def _selecting(*orders: Json, patient: str = "p1") -> Json:
     return {**_signing(*orders, patient=patient), "selections": keys}
 
 
-def _booking(**elements: Any) -> Json:
+def _booking(*orders: Json, patient: str = "p1") -> Json:
+    """A booking of what the orders ask for; without an order, of a visit."""
+    based_on = [{"reference": f"ServiceRequest/{order['id']}"} for order in orders]
     appointment = {
         "resourceType": "Appointment",
         "id": "a1",
         "status": "proposed",
+        **({"basedOn": based_on} if based_on else {"serviceType": [{"text": "Office visit"}]}),
         "start": "2026-12-01T09:00:00-05:00",
         "end": "2026-12-01T09:30:00-05:00",
         "requestedPeriod": [{"start": "2026-12-01", "end": "2026-12-02"}],
         "participant": [
-            {"actor": {"reference": "Patient/p1"}, "status": "accepted"},
+            {"actor": {"reference": f"Patient/{patient}"}, "status": "accepted"},
             {"actor": {"reference": "PractitionerRole/dr1"}, "status": "accepted"},
         ],
-        **elements,
     }
-    return _moment(appointments=_bundle("collection", [appointment]))
+    return _moment(patient, appointments=_bundle("collection", [appointment]))
 
 
 _MEETING = {"context": _moment(), "prefetch": _prefetch("p1")}
@@ -181,11 +194,13 @@ _BODIES: dict[str, list[Json]] = {
         {"context": _signing(MRI, INFLIXIMAB, PRESSURE_DEVICE), "prefetch": _prefetch("p1")},
         {"context": _signing(RITUXIMAB, OXYGEN)},
         {"context": _signing(SENT_BY_PHARMACY, patient="p2")},
+        {"context": _signing(GLUCOSE_MONITOR)},
     ],
     "order-select": [
         {"context": _selecting(MRI, OXYGEN), "prefetch": _prefetch("p1")},
         {"context": _selecting(RITUXIMAB, INFLIXIMAB)},
         {"context": _selecting(SENT_BY_PHARMACY, patient="p2")},
+        {"context": _selecting(GLUCOSE_MONITOR)},
     ],
     "order-dispatch": [
         {
@@ -208,12 +223,21 @@ _BODIES: dict[str, list[Json]] = {
         },
     ],
     "appointment-book": [
-        {"context": _booking(serviceType=[{"text": "Office visit"}]), "prefetch": _prefetch("p1")},
-        {"context": _booking(basedOn=[{"reference": "ServiceRequest/oxygen-visit"}])},
+        {"context": _booking(), "prefetch": _prefetch("p1")},
+        {"context": _booking(OXYGEN_SET_UP)},
+        {"context": _booking(INFUSION_VISIT, patient="p2")},
     ],
     "encounter-start": [_MEETING, _COVERAGE_ENDED],
     "encounter-discharge": [_MEETING, _COVERAGE_ENDED],
 }
+
+
+def _two_coverages() -> Json:
+    """2.0 has each coverage answered; 2.2 has the client choose one."""
+    prefetch = _prefetch("p1")
+    (first,) = prefetch["coverage"]["entry"]
+    prefetch["coverage"]["entry"].append({"resource": {**first["resource"], "id": "c9"}})
+    return {"context": _signing(MRI), "prefetch": prefetch}
 
 
 def bodies(hook: str, *, version: str, fhir_server: str) -> list[Json]:
@@ -234,5 +258,5 @@ def bodies(hook: str, *, version: str, fhir_server: str) -> list[Json]:
             **copy.deepcopy(body),
             "extension": {"davinci-crd.requestedVersion": version},
         }
-        for body in _BODIES[hook]
+        for body in [*_BODIES[hook], *([_two_coverages()] if (hook, version) == ("order-sign", "2.0") else [])]
     ]

@@ -79,7 +79,14 @@ class InfernoClient:
 
 def _serving(resources: list[Json]) -> dict[str, Behaviour]:
     reads = {f"/{each['resourceType']}/{each['id']}": ehr_server.answer(each) for each in resources}
-    return reads | {f"/{kind}": _searching(kind, resources) for kind in SEARCHED}
+    forms = [each for each in resources if each["resourceType"] == "Questionnaire"]
+    searches = {f"/{kind}": _searching(kind, resources) for kind in SEARCHED}
+    return reads | searches | {"/Questionnaire": _found(forms)}
+
+
+def _found(resources: list[Json]) -> Behaviour:
+    entries = [{"resource": each} for each in resources]
+    return ehr_server.answer({"resourceType": "Bundle", "type": "searchset", "entry": entries})
 
 
 def _searching(kind: str, resources: list[Json]) -> Behaviour:
@@ -88,8 +95,7 @@ def _searching(kind: str, resources: list[Json]) -> Behaviour:
 
     def answer(handler: Any) -> None:
         (patient,) = parse_qs(urlsplit(handler.path).query)["patient"]
-        mine = [{"resource": each} for each in kept if each["beneficiary"]["reference"] == f"Patient/{patient}"]
-        ehr_server.answer({"resourceType": "Bundle", "type": "searchset", "entry": mine})(handler)
+        _found([each for each in kept if each["beneficiary"]["reference"] == f"Patient/{patient}"])(handler)
 
     return answer
 

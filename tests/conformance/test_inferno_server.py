@@ -42,9 +42,9 @@ NOT_OFFERED: dict[str, tuple[tuple[str, ...], str]] = {
     "crd.card.optional": (ENCOUNTERS, NO_CARDS),
     "crd.card.extref": (ENCOUNTERS, NO_CARDS),
     "crd.card.instr": (("appointment-book", *ENCOUNTERS), NO_CARDS),
-    "crd.card.smart": (HOOKS, "cards link to pages, not to SMART apps"),
-    "crd.form": (HOOKS, "forms are named in coverage-information, not by a Task"),
-    "crd.coverage.update": (HOOKS, "the service does not change a Coverage"),
+    "crd.card.smart": (tuple(hook for hook in HOOKS if hook != "order-sign"), NO_CARDS),
+    "crd.form": (tuple(hook for hook in HOOKS if hook not in ("order-sign", "order-select")), NO_CARDS),
+    "crd.coverage.update": (tuple(hook for hook in HOOKS if hook != "appointment-book"), NO_CARDS),
 }
 
 
@@ -213,7 +213,8 @@ def valid(version: str, request: pytest.FixtureRequest) -> Valid:
 
 
 @pytest.mark.parametrize(
-    ("assertion", "hook"), cases("crd.sys.covinfo.valid", "crd.card.alternate", "crd.card.addlorders")
+    ("assertion", "hook"),
+    cases("crd.sys.covinfo.valid", "crd.card.alternate", "crd.card.addlorders", "crd.form", "crd.coverage.update"),
 )
 def test_hook_group_by_profile(
     sessions: dict[str, Session], version: str, valid: Valid, assertion: str, hook: str
