@@ -24,6 +24,7 @@ def create_app(settings: Settings) -> Flask:
     from app import logs
     from app.clients import ClientTrust
     from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
+    from app.crd.said import SaidCards
     from app.crd.service import CrdService
     from app.fhir.ehr import ConnectionPool, HostPolicy
     from app.ledger import Ledger
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import cds_hooks, errors, feedback, ops
+    from app.web import browsers, cds_hooks, errors, feedback, ops
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -61,11 +62,12 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
-    app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger)
+    app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger, said=SaidCards(state))
     app.register_blueprint(cds_hooks.blueprint)
     app.register_blueprint(feedback.blueprint)
     app.register_blueprint(ops.blueprint)
     errors.register(app)
+    browsers.register(app, settings.cors_origins)
     return app
 
 
@@ -82,6 +84,10 @@ def check_exposure(settings: Settings) -> ClientRegistry:
                 "Use --host 127.0.0.1."
             )
         return {}
+    if "*" in settings.cors_origins:
+        raise SettingsError(
+            "SIGNPOST_CORS_ORIGINS=* lets any web page call, which only the sandbox allows. Name the origins instead."
+        )
     registry = load_clients(settings.clients_path)
     if not registry:
         raise SettingsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,15 +72,36 @@ class Settings(BaseSettings):
         description="Answer 400 when a CRD 2.2 call brings several active Coverages of this payer (hook-13). "
         "Off, and for CRD 2.0, each is answered under its own assertion.",
     )
+    dtr_app_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="Launch address of the DTR app for CRD 2.0 clients, which start DTR from a card; left out: no card.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins of clients that run in a browser, with commas, such as `https://ehr.example.org`; `*`, any "
+        "origin, only in the sandbox.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )
 
-    @field_validator("member_sources", mode="before")
+    @field_validator("member_sources", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """The environment gives one string."""
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A browser sends its origin without a path, so no other would ever match."""
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: scheme, host and port in small letters, with no slash after"
+                )
+        return value
 
     @property
     def ledger_url(self) -> str:

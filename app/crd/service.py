@@ -19,10 +19,13 @@ from app.crd import cards
 from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverages
 from app.crd.decide import technical
+from app.crd.determination import Determination
 from app.crd.determine import Decided, determine, place_of
+from app.crd.facts import OrderFacts
 from app.crd.gather import Record, gather, gather_record
 from app.crd.order_content import listed
 from app.crd.respond import SERIALIZERS, Given, body, finished, give, joined
+from app.crd.said import SaidCards
 from app.crd.standing import Promise, promise
 from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record, card_record
@@ -81,6 +84,7 @@ class Progress:
     honoured: list[str] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
     cards: list[CardRecord] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -103,6 +107,7 @@ class CrdService:
         pool: ConnectionPool,
         ledger: Ledger,
         *,
+        said: SaidCards | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -111,6 +116,7 @@ class CrdService:
         self._directory = directory
         self._pool = pool
         self._ledger = ledger
+        self._said = said
         self._clock = clock
         self._new_id = new_id
         self._stored_rulebooks: set[str] = set()
@@ -182,7 +188,7 @@ class CrdService:
             for coverage in coverages
         ]
         with progress.stage("respond"):
-            return self._respond(progress, decided, coverages, today)
+            return self._respond(progress, decided, coverages, ehr, today)
 
     def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
@@ -198,13 +204,19 @@ class CrdService:
         return EhrConnection(pool, request.fhir_server, request.access_token, deadline)
 
     def _respond(
-        self, progress: Progress, decided: list[list[Decided]], coverages: list[Resource], today: date
+        self,
+        progress: Progress,
+        decided: list[list[Decided]],
+        coverages: list[Resource],
+        ehr: Ehr | None,
+        today: date,
     ) -> bytes:
         """The answer from what was decided under each Coverage. Cards speak for the first of them."""
         request, rulebook = progress.request, progress.rulebook
         assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
         configuration = read_configuration(request.configuration)
         actions: list[dict[str, Any] | None] = []
+        told: list[tuple[OrderFacts, Determination]] = []
         if configuration.coverage_information:
             for of_order in zip(*decided, strict=True):
                 given = [
@@ -213,15 +225,42 @@ class CrdService:
                     if not _has_nothing_to_say(one)
                 ]
                 actions.append(joined(of_order[0].order, given))
+                play = of_order[0].play
+                if play is not None and given and given[0].action is not None:
+                    told.append((play.facts, given[0].determination))
         shown = cards.shown(decided[0], configuration)
-        several = len(decided[0]) > 1
+        app_url = self._settings.dtr_app_url
+        if app_url is not None and self._version(request) == "2.0":
+            shown = [*cards.dtr_launches(told, app_url, rulebook), *shown][: configuration.max_cards]
+        return body(self._cards(progress, shown, len(decided[0]) > 1, ehr, today), actions, request.hook)
+
+    def _cards(
+        self, progress: Progress, shown: list[cards.Shown], several: bool, ehr: Ehr | None, today: date
+    ) -> list[dict[str, Any]]:
+        """The cards as they leave."""
+        request, rulebook, chart = progress.request, progress.rulebook, progress.chart
+        assert request is not None and rulebook is not None and chart is not None  # noqa: PT018  # set by _answer
         version = self._version(request)
+        if self._said is not None:
+            client = progress.client.iss if progress.client else "sandbox"
+            shown, progress.said = self._said.sift(
+                shown, request, rulebook, client=client, version=version, today=today
+            )
+        lacking = cards.forms_lacking(shown, rulebook, chart, ehr)
         built = [
-            cards.build_card(each, rulebook, version=version, several_orders=several, today=today, new_id=self._new_id)
+            cards.build_card(
+                each,
+                rulebook,
+                version=version,
+                several_orders=several,
+                today=today,
+                new_id=self._new_id,
+                lacking=lacking,
+            )
             for each in shown
         ]
         progress.cards = [card_record(each, card) for each, card in zip(shown, built, strict=True)]
-        return body(built, actions, request.hook)
+        return built
 
     def _promise(self, progress: Progress, one: Decided, coverage: Resource, today: date) -> Given:
         """Give what was decided under one Coverage, or what was promised before and still stands."""
@@ -309,6 +348,8 @@ class CrdService:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
                 self._store(rulebook)
             self._ledger.record(call)
+            if self._said is not None and answered.status < 400:
+                self._said.remember(progress.said)
         except LedgerError as error:
             log.error("ledger.failed", invocation=progress.invocation_id, error=str(error))
             words = "The answer could not be recorded, so it is not given. Please try again."
