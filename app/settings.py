@@ -75,11 +75,11 @@ class Settings(BaseSettings):
     dtr_app_url: str | None = Field(
         None,
         pattern="^https?://",
-        description="Launch address of the DTR app for CRD 2.0 clients, which start DTR from a card; left out: no card.",
+        description="Launch address of the DTR app for CRD 2.0 clients, which start it from a card; left out: no card.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Origins of clients that run in a browser, with commas, such as `https://ehr.example.org`; `*`, any "
+        description="Origins of clients that run in a browser, with commas (`https://ehr.example.org`); `*`, any "
         "origin, only in the sandbox.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
