@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from app import create_app
 from app.crd import cards
 from app.crd.chart import Chart
 from app.crd.determine import Decided
+from app.errors import LedgerError, StateError
 from app.fhir.ehr import Fetched
 from app.hooks.configuration import Configuration
 from app.members import Member
 from app.rulebook.rulebook import Rulebook
+from app.settings import Settings
 from tests.crd import builders
 from tests.crd.builders import (
     AUTH,
@@ -28,6 +33,9 @@ from tests.crd.builders import (
     service,
 )
 from tests.crd.test_cards import ids
+from tests.ehr_actions import Answer, EhrActions, example, order_of, with_orders
+from tests.fhir import ehr_server
+from tests.fhir.ehr_server import EhrServer
 
 PLAIN = {"questionnaire": "form", "label": "Fill it in", "description": "Enrolment in the program"}
 CANONICAL = "https://payer.example.org/Questionnaire/form|3"
@@ -301,3 +309,151 @@ def test_these_cards_are_counted_and_switched_off_like_any(configuration: Config
     ]
     rules = rulebook(cards=both)
     assert len(built(decide_all(MRI, rules=rules), rules, configuration=configuration)) == expected
+
+
+# Over HTTP: what one call said to the next, and what depends on the client.
+
+MONITOR = {
+    "codeCodeableConcept": {
+        "coding": [{"system": builders.HCPCS, "code": "E2103"}],
+        "text": "continuous glucose monitor",
+    }
+}
+
+
+def monitor() -> dict[str, Any]:
+    """A call on an order that two of the sample payer's cards are about, one of them only at signing."""
+    request = example("mri")
+    order = order_of(request)
+    kept = {name: order[name] for name in ("id", "status", "intent", "subject", "authoredOn", "requester")}
+    return with_orders(request, {"resourceType": "DeviceRequest", **kept, **MONITOR})
+
+
+FORM_CARD = "Offer the diabetes program: patients with a glucose monitor can be coached at no cost."
+APP_CARD = "Pick a supplier in network: others cost the patient more."
+
+
+def summaries(answer: Answer) -> list[str]:
+    assert answer.status == 200
+    return [card["summary"] for card in answer.json["cards"]]
+
+
+def signed_after(ehr: EhrActions, change: Callable[[dict[str, Any]], None]) -> list[str]:
+    """Select the order, take over what the payer wrote on it, change the call, and sign."""
+    request = monitor()
+    order = order_of(request)
+    selected = ehr.select(request, f"DeviceRequest/{order['id']}")
+    assert summaries(selected) == [FORM_CARD]
+    order.update(selected.json["systemActions"][0]["resource"])
+    change(request)
+    return summaries(ehr.sign(request))
+
+
+def _other_patient(request: dict[str, Any]) -> None:
+    request["context"]["patientId"] = "p2"
+    request["prefetch"]["patient"]["id"] = "p2"
+    request["prefetch"]["coverage"]["entry"][0]["resource"]["beneficiary"] = {"reference": "Patient/p2"}
+    order_of(request)["subject"] = {"reference": "Patient/p2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda request: None, [APP_CARD], id="the-same"),
+        pytest.param(
+            lambda request: order_of(request).update(priority="urgent"), [FORM_CARD, APP_CARD], id="order-changed"
+        ),
+        pytest.param(
+            lambda request: request.update(fhirServer="http://127.0.0.1:9/other"), [FORM_CARD, APP_CARD], id="other-ehr"
+        ),
+        pytest.param(
+            lambda request: request.update(extension={"davinci-crd.requestedVersion": "2.0"}),
+            [FORM_CARD, APP_CARD],
+            id="other-words",
+        ),
+        pytest.param(_other_patient, [FORM_CARD, APP_CARD], id="other-patient"),
+    ],
+)
+def test_signing_does_not_repeat_what_selecting_said(
+    ehr: EhrActions, change: Callable[[dict[str, Any]], None], expected: list[str]
+) -> None:
+    assert signed_after(ehr, change) == expected
+
+
+def test_signing_twice_says_it_twice(ehr: EhrActions) -> None:
+    """What was said at signing is not held against a retry."""
+    assert [summaries(ehr.sign(monitor())) for _ in range(2)] == [[FORM_CARD, APP_CARD]] * 2
+
+
+def test_a_card_that_never_left_was_not_said(app: Flask, ehr: EhrActions, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(call: object) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(app.extensions["ledger"], "record", fail)
+        assert ehr.select(monitor(), f"DeviceRequest/{order_of(monitor())['id']}").status == 503
+    assert summaries(ehr.sign(monitor())) == [FORM_CARD, APP_CARD]
+
+
+def test_without_the_shared_state_a_card_is_repeated(
+    app: Flask, ehr: EhrActions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StateError("unreachable")
+
+    monkeypatch.setattr(app.extensions["state"], "set", fail)
+    monkeypatch.setattr(app.extensions["state"], "get", fail)
+    assert signed_after(ehr, lambda request: None) == [FORM_CARD, APP_CARD]
+
+
+DTR_APP = "https://dtr.example.org/launch"
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "configured", "links"),
+    [
+        ("2.0", DTR_APP, {}, 1),
+        ("2.2", DTR_APP, {}, 0),
+        ("2.0", None, {}, 0),
+        ("2.0", DTR_APP, {"max-cards": 0}, 0),
+        ("2.0", DTR_APP, {"coverage-info": False}, 0),
+    ],
+)
+def test_dtr_starts_from_a_card_only_in_2_0(
+    tmp_path: Path, version: str, url: str | None, configured: dict[str, Any], links: int
+) -> None:
+    app = create_app(Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, dtr_app_url=url))
+    request = example("infusion")
+    request["extension"] = {"davinci-crd.requestedVersion": version, "davinci-crd.configuration": configured}
+    answer = EhrActions(app.test_client()).sign(request)
+    launches = [card for card in answer.json["cards"] if any(e["type"] == "smart" for e in card.get("links", ()))]
+    assert [card["links"][0]["url"] for card in launches] == [DTR_APP] * links
+    if launches:
+        assert answer.json["cards"][0] == launches[0]
+        assert launches[0]["links"][0]["appContext"].startswith("questionnaire=http")
+        (call,) = app.extensions["ledger"].recent(1)
+        recorded = app.extensions["ledger"].cards_of(call.invocation_id)
+        assert ("dtr", "smart-launch") in [(card.guidance, card.response) for card in recorded]
+    app.extensions["ledger"].close()
+
+
+@pytest.mark.parametrize(("held", "kinds"), [([], ["Questionnaire", "Task"]), ([{"id": "q"}], ["Task"])])
+def test_the_form_goes_to_an_ehr_that_says_it_lacks_it(
+    ehr: EhrActions, held: list[dict[str, Any]], kinds: list[str]
+) -> None:
+    request = monitor()
+    with EhrServer() as fhir:
+        entries = [{"resource": {"resourceType": "Questionnaire", "status": "active", **each}} for each in held]
+        fhir.on["/Questionnaire"] = ehr_server.answer({"resourceType": "Bundle", "type": "searchset", "entry": entries})
+        request["fhirServer"] = fhir.base
+        request["fhirAuthorization"] = {
+            "access_token": "t",
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "scope": "user/*.read",
+            "subject": "crd",
+        }
+        answer = ehr.sign(request)
+        assert [path for path in fhir.asked if path.startswith("/Questionnaire?")]
+    card = next(each for each in answer.json["cards"] if each["summary"] == FORM_CARD)
+    assert [action["resource"]["resourceType"] for action in card["suggestions"][0]["actions"]] == kinds
