@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> Flask:
     from app.crd.service import CrdService
     from app.fhir.ehr import ConnectionPool, HostPolicy
     from app.ledger import Ledger
-    from app.members import MemberDirectory
+    from app.members import Grants, MemberDirectory
     from app.members.coverage import CoverageSource
     from app.members.roster import Roster
     from app.rulebook.keeper import RulebookKeeper
@@ -42,10 +42,12 @@ def create_app(settings: Settings) -> Flask:
     sources = ("roster", "coverage") if settings.sandbox else settings.member_sources
     roster = Roster.read(settings.roster_path) if "roster" in sources else None
 
+    grants = Grants.read(settings.roster_path.parent)
+
     @lru_cache(maxsize=2)
     def directory(rulebook: Rulebook) -> MemberDirectory:
         by_name = {"roster": roster, "coverage": CoverageSource(rulebook.payer.line_of_type)}
-        return MemberDirectory([source for name in sources if (source := by_name[name]) is not None])
+        return MemberDirectory([source for name in sources if (source := by_name[name]) is not None], grants)
 
     ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.

@@ -82,7 +82,7 @@ def _by_policy(play: InPlay, evidence: Evidence, rulebook: Rulebook, today: date
     answers = asked[0].answers
     if len(asked) > 1:
         answers = merge_by_code([_dated(each.answers, days) for each in asked], *_why_open(play))
-    answers = tuple(_with_billing(answer, facts, route) for answer in answers)
+    answers = tuple(_granted(_with_billing(answer, facts, route), facts) for answer in answers)
     if route is not None:
         answers = (*(benefit.marked(answer, route) for answer in answers), *_administration(route))
     named = [policy.scope.slug for policy in play.policies if policy is not None]
@@ -91,6 +91,34 @@ def _by_policy(play: InPlay, evidence: Evidence, rulebook: Rulebook, today: date
         policy=named[0] if named else None,
         case=asked[0].case if len(asked) == 1 else None,
         tried=tuple(step for each in asked for step in each.tried),
+    )
+
+
+def _granted(answer: Answer, facts: OrderFacts) -> Answer:
+    """The answer in view of an authorization on file, or of an orderer who needs none (gold card)."""
+    if answer.covered not in ("covered", "conditional") or answer.pa_needed in (None, "no-auth", "satisfied"):
+        return answer
+    if facts.authorization is not None:
+        reason = Reason(f"Authorization {facts.authorization} is on file.")
+        return replace(_without_pa(answer, "satisfied", reason), satisfied_pa_id=facts.authorization)
+    if facts.gold_card:
+        return _without_pa(answer, "no-auth", Reason("The orderer needs no authorization for this.", "gold-card"))
+    return answer
+
+
+def _without_pa(answer: Answer, needed: str, reason: Reason) -> Answer:
+    """The answer when no authorization is asked for any more: nor are the documents that were to go with it."""
+    purposes = tuple(purpose for purpose in answer.doc_purpose if purpose != "withpa")
+    documents = bool(purposes) or not answer.doc_purpose
+    docs = tuple(code for code in answer.doc_needed if documents and code != "conditional")
+    return replace(
+        answer,
+        pa_needed=needed,
+        doc_needed=docs,
+        doc_purpose=purposes if docs else (),
+        questionnaires=answer.questionnaires if docs else (),
+        info_needed=answer.info_needed if answer.covered == "conditional" else (),
+        reasons=(reason, *answer.reasons) if answer.covered == "conditional" else (reason,),
     )
 
 

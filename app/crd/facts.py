@@ -10,7 +10,7 @@ from typing import Any
 from app import fhirpath
 from app.crd import circumstances as at
 from app.crd.chart import Chart, Resource
-from app.crd.order_content import OrderContent, orderer, read_content
+from app.crd.order_content import OrderContent, listed, orderer, read_content
 from app.fhir import codings, dates, references
 from app.hooks.request import DraftOrder, HookRequest
 from app.members import MemberMatch
@@ -47,7 +47,8 @@ class OrderFacts:
     """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`.
 
     `products` are the codes of each product it asks for; for a drug, of each product it may mean.
-    `trouble` says why the drug or device itself could not be read, when the EHR failed to give it.
+    `trouble` says why the drug or device itself could not be read, when the EHR failed to give it. `authorization` is
+    the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none.
     """
 
     order: DraftOrder
@@ -64,6 +65,8 @@ class OrderFacts:
     on: date
     view: Mapping[str, Any]
     trouble: str | None
+    authorization: str | None = None
+    gold_card: bool = False
 
     @property
     def line(self) -> str | None:
@@ -98,6 +101,8 @@ def build_facts(
     billed = frozenset(code for one in stated for code in rulebook.crosswalks.billing.get(one, ()))
     encounter, encounter_class = at.encounter_of(resource, request, chart)
     site = at.site_of(resource, chart)
+    grants, plan = directory.grants, match.member.plan if match.member else None
+    performers = [at.npi_of(performer, resource, chart) for performer in listed(resource.get("performer"))]
     signals = OrderSignals(
         codes=stated | _drug_options(options),
         on=on,
@@ -108,6 +113,7 @@ def build_facts(
             "enc_class": encounter_class,
             "supply_channel": at.supply_channel_of(resource, site, chart),
             "performer_type": at.performer_type_of(resource, chart),
+            "network": _network([grants.in_network(npi, plan, on) for npi in performers]),
             "sex": _known((patient or {}).get("gender")),
             "phase": at.phase_of(resource),
             **_member_signals(match, rulebook),
@@ -120,6 +126,9 @@ def build_facts(
     products = (stated,) if len(content.products) == 1 else _each(content.products, catalog)
     if is_drug:
         products = _meanings(signals, rulebook)
+    requester = at.npi_of(orderer(resource), resource, chart)
+    member_id = match.member.member_id if match.member else ""
+    authorizations = {grants.authorization(member_id, codes, on) for codes in products}
     return OrderFacts(
         order=order,
         content=content,
@@ -135,7 +144,16 @@ def build_facts(
         on=on,
         view={**_view(signals, resource, chart), "codes": _codes_view(signals, products if is_drug else ())},
         trouble=_trouble(resource, content, chart),
+        authorization=authorizations.pop() if len(authorizations) == 1 else None,
+        gold_card=all(grants.gold_carded(requester, codes, on) for codes in products),
     )
+
+
+def _network(verdicts: list[bool | None]) -> Signal:
+    """In network only when every performer is; unknown when nobody can say of one of them."""
+    if not verdicts or None in verdicts:
+        return MISSING
+    return Signal.known("in" if all(verdicts) else "out")
 
 
 def _meanings(signals: OrderSignals, rulebook: Rulebook) -> tuple[frozenset[Code], ...]:

@@ -19,7 +19,7 @@ from app.fhir import codings
 from app.fhir.json import encode
 from app.hooks.configuration import Configuration
 from app.hooks.request import parse_request
-from app.members import Member, MemberDirectory, MemberMatch
+from app.members import Grants, Member, MemberDirectory, MemberMatch
 from app.members.roster import Roster
 from app.rulebook.codes import as_coding, parse_code
 from app.rulebook.rulebook import Rulebook
@@ -175,7 +175,7 @@ def _coverage(scenario: Scenario) -> Resource:
 def _directory(scenario: Scenario, roster: Path) -> MemberDirectory:
     described = scenario.member
     if isinstance(described, str):
-        return MemberDirectory([Roster.read(roster)])
+        return MemberDirectory([Roster.read(roster)], Grants.read(roster.parent))
     member = Member(
         member_id="described",
         source="roster",

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from app.members.grants import Grants
 from app.members.member import MemberMatch, MemberSource
 
 
 class MemberDirectory:
     """Asks each source in turn; the first that knows the member answers, otherwise the first refusal stands."""
 
-    def __init__(self, sources: Sequence[MemberSource]) -> None:
+    def __init__(self, sources: Sequence[MemberSource], grants: Grants | None = None) -> None:
         self._sources = tuple(sources)
+        self.grants = grants or Grants()
 
     def find(self, coverage: dict[str, Any], patient: dict[str, Any] | None, on: date) -> MemberMatch:
         """The member a Coverage stands for on `on`. A source that knows the member ends the search, even if `ended`."""
