@@ -28,12 +28,12 @@ R4_TYPES = frozenset(
     if parent in ("DomainResource", "Resource")
 )
 HOOKS = (
-    "order-sign",
-    "order-select",
-    "order-dispatch",
     "appointment-book",
     "encounter-start",
     "encounter-discharge",
+    "order-select",
+    "order-dispatch",
+    "order-sign",
 )
 ORDERS = frozenset({"DeviceRequest", "MedicationRequest", "NutritionOrder", "ServiceRequest", "VisionPrescription"})
 NEEDS_SYSTEM_ACTIONS = frozenset({"appointment-book", "order-sign", "order-dispatch"})

@@ -164,8 +164,10 @@ def _signing(*orders: Json, patient: str = "p1") -> Json:
 
 
 def _selecting(*orders: Json, patient: str = "p1") -> Json:
-    keys = [f"{each['resourceType']}/{each['id']}" for each in orders]
-    return {**_signing(*orders, patient=patient), "selections": keys}
+    """Drafts of their own: signing does not repeat the cards of a selection, and each hook is judged by itself."""
+    drafts = [{**order, "id": f"{order['id']}-selected"} for order in orders]
+    keys = [f"{each['resourceType']}/{each['id']}" for each in drafts]
+    return {**_signing(*drafts, patient=patient), "selections": keys}
 
 
 def _booking(*orders: Json, patient: str = "p1") -> Json:

@@ -67,9 +67,10 @@ class InfernoClient:
         url = f"{service}/cds-services"
         accept = {"Accept": "application/json"}
         found = [requests.get(url, headers=accept | h, timeout=30) for h in ({}, self.headers(url, algorithm))]
+        ids = service_ids(found[0].json())
         exchanges: dict[str, list[Exchange]] = {hook: [] for hook in HOOKS}
-        for hook, service_id in service_ids(found[0].json()).items():
-            url = f"{service}/cds-services/{service_id}"
+        for hook in filter(ids.__contains__, HOOKS):
+            url = f"{service}/cds-services/{ids[hook]}"
             for body in bodies(hook, version=version, fhir_server=self._fhir_server):
                 response = requests.post(url, json=body, headers=self.headers(url, algorithm), timeout=30)
                 exchanges[hook].append(Exchange(hook, body, response.status_code, response.content))

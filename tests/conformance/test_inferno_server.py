@@ -29,7 +29,14 @@ from tests.conformance.inferno import (
     service_ids,
 )
 from tests.conformance.inferno_bodies import bodies
-from tests.conformance.inferno_responses import ACROSS_HOOKS, CHECKS, groups_of, is_mandatory
+from tests.conformance.inferno_responses import (
+    ACROSS_HOOKS,
+    CHECKS,
+    coverage_actions,
+    groups_of,
+    is_mandatory,
+    repetitions,
+)
 from tests.conformance.inferno_tester import KEYS, InfernoClient, Session, serving
 from tests.conformance.test_hl7_emitted import published_amiss
 from tests.fhir.ehr_server import EhrServer
@@ -163,6 +170,12 @@ def test_order_dispatch_is_asked_in_both_forms() -> None:
     asked = bodies("order-dispatch", version="2.2", fhir_server="https://ehr.example.org/fhir")
     forms = {name for body in asked for name in ("order", "dispatchedOrders") if name in body["context"]}
     assert forms == {"order", "dispatchedOrders"}
+
+
+def test_two_coverages_are_among_what_is_judged(session: Session) -> None:
+    """In 2.0, where a call may bring them, so that telling their repetitions apart means something."""
+    answered = [repetitions(action["resource"]) for action in coverage_actions(session.exchanges["order-sign"])]
+    assert max(map(len, answered)) == (2 if session.version == "2.0" else 1)
 
 
 @pytest.mark.parametrize(("assertion", "hook"), cases(*CHECKS))
