@@ -18,6 +18,9 @@ from app.crd.gather import RECORD_TYPES
 from app.hooks.request import HOOKS
 from tests.conformance.requirements import requirement
 from tests.ehr_actions import Answer, EhrActions, example, order_of, with_orders
+from tests.fhir import ehr_server
+from tests.fhir.ehr_server import EhrServer
+from tests.web.test_ehr_reads import fhir  # noqa: F401  # a fixture
 from tests.web.test_order_sign import FIVE
 from tests.web.test_other_hooks import appointment, booking, bundle, dispatch, encounter, fire
 
@@ -148,6 +151,25 @@ def test_thin_records_are_never_a_failed_precondition(ehr: EhrActions, name: str
         gone["prefetch"][key] = bundle()
         assert ehr.sign(thin).status != 412
         assert ehr.sign(gone).status != 412
+
+
+@requirement("found-32")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_ehr_does_not_have_is_never_a_failed_precondition(
+    ehr: EhrActions,
+    fhir: EhrServer,  # noqa: F811
+    name: str,
+) -> None:
+    """Nothing was prefetched; everything could be read, and there was nothing."""
+    request = example(name)
+    for kind in ("Coverage", *RECORD_TYPES.values()):
+        fhir.on[f"/{kind}"] = ehr_server.answer(bundle())
+    del request["prefetch"]
+    request["fhirServer"], request["fhirAuthorization"] = fhir.base, {"access_token": "t"}
+    assert ehr.sign(request).status == 400  # hook-13: there is no Coverage
+    assert any(path.startswith("/Coverage") for path in fhir.asked)
+    request["prefetch"] = {"coverage": example(name)["prefetch"]["coverage"]}
+    assert ehr.sign(request).status == 200
 
 
 def _resources(prefetched: Resource | None) -> list[Resource]:
