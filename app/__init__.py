@@ -64,7 +64,8 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
-    app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger, said=SaidCards(state))
+    said = SaidCards(state, settings.repeat_cards_after) if settings.repeat_cards_after else None
+    app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger, said=said, state=state)
     app.register_blueprint(cds_hooks.blueprint)
     app.register_blueprint(feedback.blueprint)
     app.register_blueprint(ops.blueprint)

@@ -64,6 +64,18 @@ class Settings(BaseSettings):
     max_orders: int = Field(200, ge=1, description="Most orders in one call.")
     ehr_max_bytes: int = Field(5_000_000, ge=10_000, description="Largest answer accepted from the EHR, in bytes.")
     ehr_max_pages: int = Field(5, ge=1, description="Most pages followed in one EHR search.")
+    ehr_cache_seconds: float = Field(
+        120.0,
+        ge=0,
+        description="Seconds for which who and where (patient, coverage, people, places) are remembered from hook to "
+        "hook of the same patient; the clinical record never is. 0 remembers nothing.",
+    )
+    repeat_cards_after: float = Field(
+        3600.0,
+        ge=0,
+        description="Seconds after which order-sign may repeat a card that order-select showed for the same order. "
+        "0 always repeats, as a test run wants it.",
+    )
     default_crd_version: Literal["2.0", "2.2"] = Field(
         "2.2", description="CRD version answered when a request names none."
     )

@@ -18,14 +18,13 @@ from app.state import SharedState
 
 log = structlog.get_logger("signpost.crd")
 
-REMEMBERED_SECONDS = 3600
-
 
 class SaidCards:
-    """Digests of the cards of the last hour, seen by every worker. Losing one only repeats a card."""
+    """Digests of the cards of the last `seconds`, seen by every worker. Losing one only repeats a card."""
 
-    def __init__(self, state: SharedState) -> None:
+    def __init__(self, state: SharedState, seconds: float) -> None:
         self._state = state
+        self._seconds = seconds
 
     def sift(
         self, shown: list[Shown], request: HookRequest, rulebook: Rulebook, *, client: str, version: str, today: date
@@ -45,7 +44,7 @@ class SaidCards:
         """Cards that have left."""
         try:
             for digest in digests:
-                self._state.set(digest, b"", REMEMBERED_SECONDS)
+                self._state.set(digest, b"", self._seconds)
         except StateError as error:
             log.warning("cards.not_remembered", error=str(error))
 

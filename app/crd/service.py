@@ -24,6 +24,7 @@ from app.crd.determine import Decided, determine, place_of
 from app.crd.facts import OrderFacts
 from app.crd.gather import Record, gather, gather_record
 from app.crd.order_content import listed
+from app.crd.recent_reads import RecentReads
 from app.crd.respond import SERIALIZERS, Given, body, finished, give, joined
 from app.crd.said import SaidCards
 from app.crd.standing import Promise, promise
@@ -50,6 +51,7 @@ from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scope import Need
 from app.settings import Settings
+from app.state import SharedState
 
 log = structlog.get_logger("signpost.crd")
 
@@ -108,6 +110,7 @@ class CrdService:
         ledger: Ledger,
         *,
         said: SaidCards | None = None,
+        state: SharedState | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -117,6 +120,7 @@ class CrdService:
         self._pool = pool
         self._ledger = ledger
         self._said = said
+        self._state = state
         self._clock = clock
         self._new_id = new_id
         self._stored_rulebooks: set[str] = set()
@@ -201,7 +205,12 @@ class CrdService:
             )
         progress.queried = True
         deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
-        return EhrConnection(pool, request.fhir_server, request.access_token, deadline)
+        connection = EhrConnection(pool, request.fhir_server, request.access_token, deadline)
+        if self._state is None or not self._settings.ehr_cache_seconds:
+            return connection
+        client = progress.client.iss if progress.client is not None else ""
+        scope = f"{client} {request.fhir_server} {request.patient_id}"
+        return RecentReads(connection, self._state, scope, self._settings.ehr_cache_seconds)
 
     def _respond(
         self,

@@ -6,7 +6,7 @@ the order as it stands on the EHR all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from app.fhir import references
 from app.fhir.ehr import Ehr, Read
 from app.fhir.json import encode
 from app.hooks.request import DraftOrder, HookRequest
+
+_ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 
 TYPES = {
     "order-sign": ORDER_TYPES,
@@ -73,7 +75,7 @@ def _booked(booked: DraftOrder, chart: Chart, ehr: Ehr | None, request: HookRequ
     """The orders an appointment is based on; the appointment itself when it is based on none that can be had."""
     based_on = [
         reference["reference"]
-        for reference in listed(booked.resource.get("basedOn"))
+        for reference in _based_on(booked.resource)
         if isinstance(reference, dict) and isinstance(reference.get("reference"), str)
     ]
     _read(based_on, chart, ehr, request.fhir_server)
@@ -86,6 +88,15 @@ def _booked(booked: DraftOrder, chart: Chart, ehr: Ehr | None, request: HookRequ
     return found or [replace(booked, resource=as_booked(booked.resource, booked.resource))]
 
 
+def _based_on(appointment: Resource) -> Iterator[Any]:
+    """What an appointment is based on; R4 allows a ServiceRequest only, others come by CRD's alternate reference."""
+    for reference in listed(appointment.get("basedOn")):
+        yield reference
+        for extension in listed(reference.get("extension")) if isinstance(reference, dict) else ():
+            if isinstance(extension, dict) and extension.get("url") == _ALTERNATE:
+                yield extension.get("valueReference")
+
+
 def _encounter(request: HookRequest, chart: Chart, ehr: Ehr | None) -> list[DraftOrder]:
     key = f"Encounter/{request.encounter_id}"
     _read([key], chart, ehr, request.fhir_server)
@@ -94,13 +105,17 @@ def _encounter(request: HookRequest, chart: Chart, ehr: Ehr | None) -> list[Draf
 
 
 def as_dispatched(order: Resource, performer: dict[str, Any]) -> Resource:
-    """The order as its performer will carry it out."""
-    drug = order["resourceType"] == "MedicationRequest"
-    changed = {**order, "performer": performer if drug else [performer]}
-    if drug and _is(performer, ("Organization",)):  # who carries out a prescription is who dispenses it
-        dispense = order.get("dispenseRequest")
-        changed["dispenseRequest"] = {**(dispense if isinstance(dispense, dict) else {}), "performer": performer}
-    return changed
+    """The order as its performer will carry it out.
+
+    An organization that a prescription goes to dispenses it; who gives the drug stays as ordered.
+    """
+    if order["resourceType"] != "MedicationRequest":
+        return {**order, "performer": [performer]}
+    if not _is(performer, ("Organization",)):
+        return {**order, "performer": performer}
+    dispense = order.get("dispenseRequest")
+    dispensed = {**(dispense if isinstance(dispense, dict) else {}), "performer": performer}
+    return {**order, "performer": order.get("performer") or performer, "dispenseRequest": dispensed}
 
 
 def as_booked(order: Resource, appointment: Resource) -> Resource:

@@ -29,7 +29,9 @@ def fhir() -> Iterator[EhrServer]:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
     """The service with little patience, so that a hanging EHR does not make the test hang too."""
-    app = create_app(Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, answer_within=1.5))
+    app = create_app(
+        Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, answer_within=1.5, ehr_cache_seconds=0)
+    )
     yield app
     app.extensions["ledger"].close()
 
