@@ -135,10 +135,7 @@ def without_documents(answer: Answer) -> Answer:
     )
 
 
-def body(cards: Sequence[dict[str, Any]], actions: Sequence[dict[str, Any] | None], hook: str) -> bytes:
-    """The response body. Primary hooks always have `systemActions` (hook-16); elsewhere an empty list is left out."""
+def body(cards: Sequence[dict[str, Any]], actions: Sequence[dict[str, Any] | None]) -> bytes:
+    """The response body. An empty list is left out, as CRDHooksResponseBase has it (resp-13)."""
     new = [action for action in actions if action is not None]
-    answer: dict[str, Any] = {"cards": list(cards)}
-    if new or hook not in SECONDARY_HOOKS:
-        answer["systemActions"] = new
-    return encode(answer)
+    return encode({"cards": list(cards), **({"systemActions": new} if new else {})})

@@ -241,7 +241,7 @@ class CrdService:
         app_url = self._settings.dtr_app_url
         if app_url is not None and self._version(request) == "2.0":
             shown = [*cards.dtr_launches(told, app_url, rulebook), *shown][: configuration.max_cards]
-        return body(self._cards(progress, shown, len(decided[0]) > 1, ehr, today), actions, request.hook)
+        return body(self._cards(progress, shown, len(decided[0]) > 1, ehr, today), actions)
 
     def _cards(
         self, progress: Progress, shown: list[cards.Shown], several: bool, ehr: Ehr | None, today: date
@@ -317,11 +317,11 @@ class CrdService:
         assert request is not None  # set by _answer
         coverage = {"type": "Coverage", "display": "The patient's coverage, which could not be read"}
         if not read_configuration(request.configuration).coverage_information:
-            return body([], [], request.hook)
+            return body([], [])
         told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
         given = [self._give(progress, o, Promise(technical(o.key, words, today)), coverage, today) for o in told]
         progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given if each.action]
-        return body([], [each.action for each in given], request.hook)
+        return body([], [each.action for each in given])
 
     def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
         request, rulebook, chart = progress.request, progress.rulebook, progress.chart

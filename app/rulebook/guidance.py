@@ -187,6 +187,9 @@ def _check_card(document: Document, guidance: Guidance, problems: list[Problem])
     if not fits:
         message = f"A card of type {guidance.response} has {words}."
         problems.append(document.problem(("card",), message, "Change the response type, or the card's content."))
+    if guidance.response == "instructions" and not guidance.detail:
+        message = "A card of type instructions says in 'detail' what to do (CRD resp-24)."
+        problems.append(document.problem(("card",), message, "Add 'detail'."))
     if guidance.response == "coverage-update" and not (
         guidance.hooks and guidance.hooks.issubset(ADMINISTRATIVE_HOOKS)
     ):

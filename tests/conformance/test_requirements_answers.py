@@ -177,4 +177,4 @@ def test_only_dispatched_orders_are_answered(ehr: EhrActions) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_order_that_says_it_all_is_not_updated(ehr: EhrActions, name: str) -> None:
     (action,) = ehr.sign(example(name)).json["systemActions"]
-    assert ehr.sign(with_orders(example(name), action["resource"])).json["systemActions"] == []
+    assert "systemActions" not in ehr.sign(with_orders(example(name), action["resource"])).json

@@ -232,15 +232,10 @@ def test_a_sound_answer_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("actions", "cards", "expected"),
     [
-        ([], [], b'{"cards":[],"systemActions":[]}'),
-        ([None], [], b'{"cards":[],"systemActions":[]}'),
+        ([], [], b'{"cards":[]}'),
+        ([None], [], b'{"cards":[]}'),
         ([{"type": "update"}, None], [{"uuid": "u"}], b'{"cards":[{"uuid":"u"}],"systemActions":[{"type":"update"}]}'),
     ],
 )
 def test_body(actions: list[dict[str, Any] | None], cards: list[dict[str, Any]], expected: bytes) -> None:
-    assert body(cards, actions, "order-sign") == expected
-
-
-def test_secondary_hooks_leave_an_empty_list_out() -> None:
-    assert body([], [None], "order-select") == b'{"cards":[]}'
-    assert body([], [{"type": "update"}], "encounter-start") == b'{"cards":[],"systemActions":[{"type":"update"}]}'
+    assert body(cards, actions) == expected

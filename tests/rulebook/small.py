@@ -82,6 +82,7 @@ card:
   topic: guideline
   indicator: info
   summary: Do this.
+  detail: This is why.
 """,
     "questionnaires/form/questionnaire.json": json.dumps(FORM),
 }

@@ -33,7 +33,8 @@ def test_the_least_a_card_says() -> None:
     assert guidance.scope.codes.exact == {("HCPCS", "J1745")}
     assert (guidance.hooks, guidance.needs, guidance.condition, guidance.priority) == (frozenset(), (), None, 0)
     assert (guidance.response, guidance.topic, guidance.indicator) == ("instructions", "guideline", "info")
-    assert (guidance.summary, guidance.detail, guidance.links, guidance.suggestions) == ("Do this.", None, (), ())
+    assert (guidance.summary, guidance.detail) == ("Do this.", "This is why.")
+    assert (guidance.links, guidance.suggestions) == ((), ())
 
 
 def test_when_and_where_a_card_is_shown() -> None:
@@ -50,7 +51,7 @@ def test_when_and_where_a_card_is_shown() -> None:
     ("response", "more", "links", "suggestions"),
     [
         ("external-reference", LINKS, (("a page", "https://example.org"),), ()),
-        ("instructions", "  detail: In **Markdown**.\n", (), ()),
+        ("instructions", "", (), ()),
         (
             "alternate-request",
             f"  suggestions:\n{CHANGE}{REPLACE}",
@@ -251,3 +252,8 @@ def test_what_else_a_card_must_not_offer(files: dict[str, str], column: str, mes
     assert (problem.file, problem.column) == (PATH, column)
     assert message in problem.message
     assert remedy in problem.remedy
+
+
+def test_instructions_say_what_to_do() -> None:
+    (problem,) = wrong({**FILES, PATH: FILES[PATH].replace("  detail: This is why.\n", "")})
+    assert "resp-24" in problem.message

@@ -143,7 +143,7 @@ def test_configuration_is_honoured(ehr: EhrActions, configuration: dict[str, Any
     request = example("infusion")
     request["extension"]["davinci-crd.configuration"] = configuration
     answer = ehr.sign(request)
-    assert (len(answer.json["cards"]), len(answer.json["systemActions"])) == (cards, actions)
+    assert (len(answer.json["cards"]), len(answer.json.get("systemActions", ()))) == (cards, actions)
 
 
 @pytest.mark.parametrize("extension", [None, {}, {"davinci-crd.requestedVersion": "9.9"}, "nonsense"])
@@ -156,7 +156,7 @@ def test_no_configuration_and_unknown_versions_are_no_error(ehr: EhrActions, ext
 def test_an_order_that_already_says_so_is_left_alone(ehr: EhrActions) -> None:
     request = example("infusion")
     first = ehr.sign(request).json["systemActions"][0]["resource"]
-    assert ehr.sign(with_orders(request, first)).json["systemActions"] == []
+    assert "systemActions" not in ehr.sign(with_orders(request, first)).json
     changed = copy.deepcopy(first)
     changed["medicationCodeableConcept"] = {"coding": [{"system": HCPCS, "code": "J9312"}]}
     again = ehr.sign(with_orders(request, changed))

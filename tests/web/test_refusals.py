@@ -184,4 +184,4 @@ def test_a_payer_this_endpoint_does_not_serve_is_set_aside(ehr: EhrActions) -> N
 
 def test_no_orders_no_actions(ehr: EhrActions) -> None:
     answer = ehr.sign(with_orders(example("mri")))
-    assert (answer.status, answer.json) == (200, {"cards": [], "systemActions": []})
+    assert (answer.status, answer.json) == (200, {"cards": []})
