@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+NUMBER = b"00000000"  # stands for the number of the request
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 
 
@@ -21,6 +22,9 @@ def order_sign() -> bytes:
     for entry in (*conditions, *infusion["context"]["draftOrders"]["entry"]):
         entry["resource"]["text"] = _narrative(entry["resource"])
     infusion["prefetch"]["patient"]["text"] = _narrative(infusion["prefetch"]["patient"])
+    for entry in infusion["context"]["draftOrders"]["entry"]:
+        # Each request is about new orders: one that comes again would only be given its standing answer.
+        entry["resource"]["id"] = f"{entry['resource']['id']}-{NUMBER.decode()}"
     body = json.dumps(infusion, indent=2).encode()
     assert 20_000 <= len(body) <= 30_000, len(body)
     return body

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
 from dataclasses import dataclass
+
+from bench.body import NUMBER
+
+numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,9 @@ def press(port: int, path: str, body: bytes, *, connections: int, seconds: float
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while time.perf_counter() < until:
+                numbered = message.replace(NUMBER, b"%08d" % next(numbers))
                 started = time.perf_counter()
-                connection.sendall(message)
+                connection.sendall(numbered)
                 errors[number] += not _answered(connection)
                 latencies[number].append((time.perf_counter() - started) * 1000)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, Text, bindparam, select
 
 from app.errors import LedgerError
 from app.ledger import chain, schema, standing
@@ -57,6 +57,8 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
+        member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
+        self._latest_for_order = store.query_sql(standing.latest_for_order(member, order, coverage))
 
     @classmethod
     def open(cls, url: str, *, synchronous: Synchronous = "full") -> Self:
@@ -193,8 +195,14 @@ class Ledger:
 
     def latest_for_order(self, member_id: str, order_ref: str, coverage_ref: str) -> StoredAssertion | None:
         """The newest assertion for a member's order under a coverage, expired or not: what a new one supersedes."""
-        query = standing.latest_for_order(member_id, order_ref, coverage_ref)
-        return next(iter(self._find(query, stored_assertion)), None)
+        wanted = {"member_id": member_id, "order_ref": order_ref, "coverage_ref": coverage_ref}
+
+        def find(connection: Connection) -> StoredAssertion | None:
+            # Asked for every order of every call, so by text compiled once.
+            row = connection.exec_driver_sql(self._latest_for_order, wanted).mappings().first()
+            return None if row is None else stored_assertion(dict(row))
+
+        return self._store.read("the ledger could not be read", find)
 
     def cards_of(self, invocation_id: str) -> list[CardRecord]:
         """The cards an invocation's response showed, by id; [] for an unknown invocation."""

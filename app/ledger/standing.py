@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import BindParameter, Select, exists, or_, select
 
 from app.ledger.tables import assertion, invocation
+
+Wanted: TypeAlias = "str | BindParameter[str]"
 
 _newest = (invocation.c.received_at.desc(), assertion.c.assertion_id.desc())
 
 
-def latest_for_order(member_id: str, order_ref: str, coverage_ref: str) -> Select[Any]:
-    """The newest assertion for a member's order under a coverage, whatever the order's content was."""
+def latest_for_order(member_id: Wanted, order_ref: Wanted, coverage_ref: Wanted) -> Select[Any]:
+    """Assertions for a member's order under a coverage, newest first, whatever the order's content was."""
     return (
         select(assertion)
         .join(invocation)
@@ -23,7 +25,6 @@ def latest_for_order(member_id: str, order_ref: str, coverage_ref: str) -> Selec
             assertion.c.coverage_ref == coverage_ref,
         )
         .order_by(*_newest)
-        .limit(1)
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Table, create_engine, event, insert
+from sqlalchemy import Connection, Select, Table, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
@@ -110,6 +110,10 @@ class Store:
     def insert_sql(self, table: Table) -> str:
         """The INSERT of a whole row, in the driver's own parameter style: a row is a dict by column name."""
         return str(insert(table).compile(dialect=self._engine.dialect))
+
+    def query_sql(self, query: Select[Any]) -> str:
+        """A query in the driver's own parameter style, with the names of its bindparams: compiled once, run often."""
+        return str(query.compile(dialect=self._engine.dialect))
 
     def close_idle(self) -> None:
         """Close the connections nobody is using; the next use opens new ones."""

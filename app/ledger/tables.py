@@ -84,7 +84,7 @@ assertion = Table(
     Column("answer", LargeBinary, nullable=False),
     Column("supersedes", Text),
     # What was answered before: the same order of a member comes again from hook to hook.
-    Index(None, "member_id", "content_hash"),
+    Index(None, "member_id", "order_ref"),
 )
 
 card = Table(

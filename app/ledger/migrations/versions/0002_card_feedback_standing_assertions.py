@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index(op.f("ix_assertion_member_id"), "assertion", ["member_id", "content_hash"])
+    op.create_index(op.f("ix_assertion_member_id"), "assertion", ["member_id", "order_ref"])
     op.create_table(
         "card",
         sa.Column("card_id", sa.Text(), nullable=False),
