@@ -37,8 +37,9 @@ from app.ledger.rows import (
     stored_invocation,
     stored_rulebook,
 )
-from app.ledger.store import Store, Synchronous, create_sqlite_file, use_write_ahead_log
+from app.ledger.store import WAIT_S, Store, Synchronous, create_sqlite_file, use_write_ahead_log
 from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook
+from app.ledger.together import Together
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._together = Together(self._write_calls, WAIT_S)
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
         member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
         self._latest_for_order = store.query_sql(standing.latest_for_order(member, order, coverage))
@@ -107,7 +109,7 @@ class Ledger:
             reason = type(error).__name__
         else:
             rows = {"invocation": [asked], "assertion": answered, "card": shown, "event": events}
-            self._store.write(doing, lambda connection: self._append(connection, rows))
+            self._together.add(doing, rows)
             return
         raise LedgerError(f"{doing}: the call holds a value of the wrong kind ({reason})")
 
@@ -125,6 +127,15 @@ class Ledger:
             return [(found, chain.assertion_digest(row, found.facts, found.answer)) for found, row in earlier]
 
         return self._store.read(doing, find)
+
+    def _write_calls(self, doing: str, calls: list[dict[str, list[Row]]]) -> None:
+        """Write the rows of several calls in one transaction."""
+
+        def append(connection: Connection) -> None:
+            for rows in calls:
+                self._append(connection, rows)
+
+        self._store.write(doing, append)
 
     def _append(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
         """Insert rows by table, in that order; the events, which come last, are numbered and chained first."""
