@@ -1,4 +1,4 @@
-"""`signpost rules`: check the rule files, and try them against their scenarios."""
+"""`signpost rules test`: run the scenarios that benefit staff wrote."""
 
 from __future__ import annotations
 
@@ -8,35 +8,11 @@ from pathlib import Path
 import click
 
 from app.cli.options import settings_from
+from app.cli.rules.live import live
 from app.cli.serve import FOLDER
-from app.errors import RulebookError
-from app.rulebook.rulebook import Rulebook, load
 
 
-@click.group()
-def rules() -> None:
-    """Check and try the rule files."""
-
-
-@rules.command()
-@click.option("--rules", type=FOLDER, help="Folder of the rule files.")
-def check(rules: Path | None) -> None:
-    """Say everything that is wrong with the rule files; exit 1 when they could not go live."""
-    settings = settings_from(rules=rules)
-    loaded = load(settings.rules, settings.questionnaires)
-    for problem in loaded.problems:
-        click.echo(str(problem))
-    if loaded.rulebook is None:
-        click.echo(f"{len(loaded.errors)} errors: these rules cannot go live.", err=True)
-        sys.exit(1)
-    book = loaded.rulebook
-    click.echo(
-        f"Rulebook {book.label} is good: {len(book.table)} routing rows, {len(book.policies)} policies, "
-        f"{len(book.guidance)} cards, {len(book.lists)} lists, {len(book.questionnaires)} forms."
-    )
-
-
-@rules.command()
+@click.command()
 @click.option("--rules", type=FOLDER, help="Folder of the rule files.")
 @click.option("--only", help="Run scenarios whose id starts with this.")
 @click.option("--verbose", is_flag=True, help="Name every scenario, not only those that fail.")
@@ -62,11 +38,3 @@ def test(rules: Path | None, only: str | None, verbose: bool) -> None:
     click.echo(f"{len(chosen) - failed} passed, {failed} failed")
     if failed or problems or not chosen:
         sys.exit(1)
-
-
-def live(rules_folder: Path, questionnaires: Path) -> Rulebook:
-    """The rulebook on disk; RulebookError with every problem when it could not go live."""
-    loaded = load(rules_folder, questionnaires)
-    if loaded.rulebook is None:
-        raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
-    return loaded.rulebook

@@ -1,0 +1,17 @@
+"""`signpost rules`: one module for each command."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.rules.check import check
+from app.cli.rules.test import test
+
+
+@click.group()
+def rules() -> None:
+    """Check and try the rule files."""
+
+
+for command in (check, test):
+    rules.add_command(command)
