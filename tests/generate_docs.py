@@ -265,6 +265,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "policy-keys": lambda: keys("policy"),
     "guidance-keys": lambda: keys("guidance"),
     "scenarios-keys": lambda: keys("scenarios"),
+    "prefill-keys": lambda: keys("prefill"),
     "card-types": card_types,
     "own-details": own_details,
     "prefetch": prefetch,

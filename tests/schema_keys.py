@@ -45,6 +45,12 @@ MEANINGS = {
         "clocks.<name>.expedited": "Time for an expedited request.",
         "flags.<name>": "What the flag means. Its name stands in the `condition_flag` column and on the roster.",
     },
+    "prefill": {
+        "prefill": "Name of the form, the same as its folder's.",
+        "needs[]": "A kind of the record, or `{observations: list:oximetry, within_days: 90}`; `all` for every code.",
+        "variables.<name>": "FHIRPath. The expressions after it use it as `%name`.",
+        "items.<name>": "The linkId, in quotes: FHIRPath for its answer, or the keys below.",
+    },
     "scenarios": {
         "scenarios": "The cases.",
         "scenarios[].on": "Day of the call, and of the service unless the order has a `service_date`.",

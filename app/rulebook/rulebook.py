@@ -17,6 +17,7 @@ from app.rulebook.documents import Document, check_encoding, read_document
 from app.rulebook.guidance import Guidance, build_guidance, check_forms
 from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
+from app.rulebook.prefill import Prefill, build_prefill
 from app.rulebook.scope import Names
 from benefit_router import Code, CodeList, Problem, RoutingTable, Vocabulary, read_table
 
@@ -29,7 +30,11 @@ Scoped = TypeVar("Scoped", Policy, Guidance)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rulebook:
-    """One version of the rules. `files` are the exact texts it was built from, by path; `hash` names their content."""
+    """One version of the rules. `files` are the exact texts it was built from, by path; `hash` names their content.
+
+    `questionnaires` are the forms' versioned canonicals, `forms` the Questionnaires themselves and `prefills` where
+    their answers come from, each by the name of the form's folder.
+    """
 
     hash: str
     label: str
@@ -38,6 +43,8 @@ class Rulebook:
     crosswalks: Crosswalks
     lists: Mapping[str, CodeList]
     questionnaires: Mapping[str, str]
+    forms: Mapping[str, Mapping[str, Any]]
+    prefills: Mapping[str, Prefill]
     files: Mapping[str, str]
     _policies: _ByCode[Policy]
     _guidance: _ByCode[Guidance]
@@ -121,10 +128,10 @@ def read_files(rules: Path, questionnaires: Path) -> dict[str, str]:
     for path in found:
         if path.is_file():
             files[path.relative_to(rules).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
-    for path in sorted(questionnaires.glob("*/questionnaire.json")):
-        files[f"questionnaires/{path.parent.name}/questionnaire.json"] = path.read_text(
-            encoding="utf-8", errors="replace"
-        )
+    for name in ("questionnaire.json", "prefill.yaml"):
+        for path in sorted(questionnaires.glob(f"*/{name}")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            files[f"questionnaires/{path.parent.name}/{name}"] = text
     return files
 
 
@@ -167,7 +174,9 @@ def build(files: Mapping[str, str]) -> Loaded:
     }
     walks = {path.removeprefix("crosswalks/"): text for path, text in files.items() if path.startswith("crosswalks/")}
     crosswalks = read_crosswalks(walks, problems)
-    questionnaires = dict(_questionnaires(files, problems))
+    forms = dict(_forms(files, problems))
+    questionnaires = {slug: f"{form['url']}|{form['version']}" for slug, form in forms.items()}
+    prefills = dict(_prefills(files, forms, lists, problems))
     if payer is None:
         return Loaded(None, tuple(problems))
 
@@ -196,6 +205,8 @@ def build(files: Mapping[str, str]) -> Loaded:
         crosswalks=crosswalks,
         lists=lists,
         questionnaires=questionnaires,
+        forms=forms,
+        prefills=prefills,
         files=dict(files),
         _policies=_index(policies),
         _guidance=_index(guidance),
@@ -246,10 +257,10 @@ def _table(
     return table
 
 
-def _questionnaires(files: Mapping[str, str], problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    """Each form's folder name with its versioned canonical."""
+def _forms(files: Mapping[str, str], problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each form's folder name with its Questionnaire."""
     for path, text in files.items():
-        if not path.startswith("questionnaires/"):
+        if not (path.startswith("questionnaires/") and path.endswith("/questionnaire.json")):
             continue
         try:
             form = decode(text.encode())
@@ -265,7 +276,24 @@ def _questionnaires(files: Mapping[str, str], problems: list[Problem]) -> Iterat
                 Problem(path, 1, "url", "The form lacks a url or a version.", "Add both: answers name the version.")
             )
         else:
-            yield path.split("/")[1], f"{form['url']}|{form['version']}"
+            yield path.split("/")[1], form
+
+
+def _prefills(
+    files: Mapping[str, str],
+    forms: Mapping[str, dict[str, Any]],
+    lists: Mapping[str, CodeList],
+    problems: list[Problem],
+) -> Iterator[tuple[str, Prefill]]:
+    """Each form's folder name with where its answers come from."""
+    for path in files:
+        slug = path.split("/")[1] if path.startswith("questionnaires/") and path.endswith("/prefill.yaml") else None
+        if slug is None or (document := _document(files, path, "prefill", problems)) is None:
+            continue
+        if slug in forms:
+            yield slug, build_prefill(document, slug, forms[slug], lists, problems)
+        else:
+            problems.append(document.problem((), "There is no form beside it.", "Add questionnaire.json."))
 
 
 def _named_by_answers(policies: Iterable[Policy], table: RoutingTable | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ from app.rulebook.documents import Document
 from app.rulebook.spelling import nearest
 from benefit_router import Problem
 
-KINDS = ("payer", "policy", "guidance", "scenarios")
+KINDS = ("payer", "policy", "guidance", "scenarios", "prefill")
 _FOLDER = resources.files("app.rulebook.schemas")
 
 

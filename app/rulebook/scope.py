@@ -16,10 +16,14 @@ from benefit_router import CodeList, Problem
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A kind of record to read when a rule is in play; `codes` names a list to narrow it to, or is None for all."""
+    """A kind of record to read when a rule is in play; `codes` names a list to narrow it to, or is None for all.
+
+    `within_days` narrows it to so many days before the order; only prefill does.
+    """
 
     kind: str
     codes: str | None = None
+    within_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ TEXTS = {
     "policy": FILES["policies/drug.yaml"],
     "guidance": FILES["guidance/card.yaml"],
     "scenarios": SCENARIOS,
+    "prefill": "prefill: form\nneeds: [conditions, {reports: all, within_days: 30}]\nitems: {x: '1', y: {from: '2'}}\n",
 }
 SLUG = "A plain name: lower-case letters, digits and hyphens."
 DAY = "A day written year-month-day, such as 2026-01-31."
