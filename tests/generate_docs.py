@@ -212,6 +212,12 @@ def refused_edit() -> str:
         return _console(f"$ signpost rules check\n{_run('rules', 'check', '--rules', str(rules))}")
 
 
+def mutated_rules() -> str:
+    """Changes of one routing row that the sample's scenarios do not notice."""
+    arguments = ("rules", "test", "--mutate", "--rule", "route:ma-denosumab", "--jobs", "1")
+    return _console(f"$ signpost {' '.join(arguments[:-2])}\n{_run(*arguments)}")
+
+
 def _run(*arguments: str) -> str:
     return CliRunner().invoke(main, arguments).output
 
@@ -274,6 +280,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "example-texts": example_texts,
     "ledger-show": ledger_show,
     "refused-edit": refused_edit,
+    "mutated-rules": mutated_rules,
 }
 
 if __name__ == "__main__":

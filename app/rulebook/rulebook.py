@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
 from app.rulebook.prefill import Prefill, build_prefill
 from app.rulebook.scope import Names
-from benefit_router import Code, CodeList, Problem, RoutingTable, Vocabulary, read_table
+from benefit_router import Code, CodeList, Problem, RoutingTable, Rule, Vocabulary, read_table
 
 ROUTES_FILE = "benefit_routes.csv"
 # Members are not rules, and scenarios decide nothing: neither is part of what names a rulebook or is stored with it.
@@ -66,6 +66,23 @@ class Rulebook:
     def guidance_about(self, codes: Iterable[Code]) -> list[Guidance]:
         """Cards that name one of these codes, whatever the member and date."""
         return self._guidance.about(codes)
+
+    def altered(
+        self,
+        *,
+        rules: Iterable[Rule] | None = None,
+        policies: Iterable[Policy] | None = None,
+        guidance: Iterable[Guidance] | None = None,
+        lists: Mapping[str, CodeList] | None = None,
+    ) -> Rulebook:
+        """This rulebook with other rules, to try what they do. Unchecked, and under the name of this one."""
+        return replace(
+            self,
+            table=self.table if rules is None else RoutingTable.of(rules, self.table.catalog),
+            lists=self.lists if lists is None else lists,
+            _policies=self._policies if policies is None else _index(list(policies)),
+            _guidance=self._guidance if guidance is None else _index(list(guidance)),
+        )
 
     def member_of(self, value: Any, value_set: str) -> bool | None:
         """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.fhir.json import encode
 from app.rulebook import schema
+from app.rulebook.documents import Path as Place
 from app.rulebook.documents import check_encoding, read_document
 from app.rulebook.rulebook import Rulebook
 from benefit_router import Problem
@@ -15,18 +17,23 @@ from benefit_router import Problem
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario. `orders`, `record` and `expect` are as the file writes them; `expect` has one entry an order."""
+    """One scenario. `orders`, `record` and `expect` are as the file writes them.
+
+    `expect` has one entry an order. Instead of orders it may have a `request`, a hook call as an EHR sends it; then
+    `member` may be None, and the request's Coverage says who it is.
+    """
 
     id: str
     title: str
     hook: str
     on: str
-    member: str | Mapping[str, Any]
+    member: str | Mapping[str, Any] | None
     orders: tuple[Mapping[str, Any], ...]
     record: Mapping[str, Any]
     expect: tuple[Mapping[str, Any], ...]
     file: str
     line: int
+    request: bytes | None = None
 
     @property
     def place(self) -> str:
@@ -50,39 +57,94 @@ def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], li
         if document is None or found:
             continue
         for position, data in enumerate(document.data["scenarios"]):
-            line = document.line(("scenarios", position, "id"))
-            scenario = _scenario(data, file, line)
-            wrong = list(_check(scenario, rulebook))
-            if scenario.id in seen:
-                message = f"'{scenario.id}' is also at {seen[scenario.id]}."
-                wrong.append(Problem(file, line, "id", message, "Give it its own id."))
-            seen[scenario.id] = scenario.place
-            problems += wrong
-            if not wrong:
-                scenarios.append(scenario)
+            for path_to_id, case in _cases(data, ("scenarios", position)):
+                line = document.line(path_to_id)
+                wrong = list(_lacking(case, file, line))
+                if not wrong:
+                    scenario, wrong = _scenario(case, folder, file, line)
+                    wrong += _check(scenario, rulebook)
+                if case["id"] in seen:
+                    message = f"'{case['id']}' is also at {seen[case['id']]}."
+                    wrong.append(Problem(file, line, "id", message, "Give it its own id."))
+                seen[case["id"]] = f"{file}:{line}"
+                problems += wrong
+                if not wrong:
+                    scenarios.append(scenario)
     return scenarios, problems
 
 
-def _scenario(data: dict[str, Any], file: str, line: int) -> Scenario:
-    orders = data.get("orders") or [data["order"]]
+def _cases(data: dict[str, Any], path: Place) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The scenario as it stands, or one for each row of its table, with the place of its name."""
+    if "table" not in data:
+        yield (*path, "id"), data
+        return
+    for position, row in enumerate(data["table"]):
+        yield (*path, "table", position, "row"), _changed(data, row)
+
+
+def _changed(base: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """The base of a table with what a row changes. Objects are changed key by key, all else is replaced."""
+    case = {name: value for name, value in base.items() if name != "table"}
+    case["id"] = f"{base['id']}-{row['row']}"
+    case["title"] = row.get("title", f"{base['title']}: {row['row']}")
+    for name in ("on", "member", "order", "record", "expect"):
+        if name in row:
+            before = case.get(name)
+            both = isinstance(before, dict) and isinstance(row[name], dict)
+            case[name] = {**before, **row[name]} if both and before else row[name]
+    for name in row.get("without", ()):
+        case["order"] = {key: value for key, value in case.get("order", {}).items() if key != name}
+    return case
+
+
+def _lacking(case: dict[str, Any], file: str, line: int) -> Iterator[Problem]:
+    """What the schema leaves to here: it cannot say which keys go together in words that help."""
+    if "expect" not in case:
+        yield Problem(file, line, "expect", "'expect' is missing.", "Say what the answer must be.")
+    if "request" not in case and "member" not in case:
+        yield Problem(file, line, "member", "'member' is missing.", "Describe the member, or name one of the roster.")
+    if "request" in case and isinstance(case.get("member"), str):
+        message = "The Coverage of the request says who the member is."
+        yield Problem(file, line, "member", message, "Leave 'member' out, or describe a member to put in its place.")
+
+
+def _scenario(data: dict[str, Any], folder: Path, file: str, line: int) -> tuple[Scenario, list[Problem]]:
+    orders = data.get("orders") or ([data["order"]] if "order" in data else [])
     expect = data["expect"]
-    return Scenario(
+    request, problems = _request(data.get("request"), folder, file, line)
+    expected = tuple(expect) if isinstance(expect, list) else (expect,) * max(len(orders), 1)
+    scenario = Scenario(
         id=data["id"],
         title=data["title"],
         hook=data.get("hook", "order-sign"),
         on=data["on"],
-        member=data["member"],
+        member=data.get("member"),
         orders=tuple(orders),
         record=data.get("record", {}),
-        expect=tuple(expect if isinstance(expect, list) else [expect] * len(orders)),
+        expect=expected,
         file=file,
         line=line,
+        request=request,
     )
+    return scenario, problems
+
+
+def _request(
+    stated: str | dict[str, Any] | None, folder: Path, file: str, line: int
+) -> tuple[bytes | None, list[Problem]]:
+    """The body of a request that is written out, or that stands in a file beside the scenarios."""
+    if stated is None or isinstance(stated, dict):
+        return (encode(stated) if stated is not None else None), []
+    try:
+        return (folder / stated).read_bytes(), []
+    except OSError as error:
+        message = f"'{stated}' cannot be read: {error.strerror}."
+        return None, [Problem(file, line, "request", message, "Put the JSON file beside this one.")]
 
 
 def _check(scenario: Scenario, rulebook: Rulebook) -> Iterator[Problem]:
     """What the schema cannot see: as many answers as orders, and words the crosswalks know."""
-    if len(scenario.expect) != len(scenario.orders):
+    if scenario.request is None and len(scenario.expect) != len(scenario.orders):
         message = f"{len(scenario.orders)} orders, but {len(scenario.expect)} expected answers."
         yield Problem(scenario.file, scenario.line, "expect", message, "Give one answer an order, in their order.")
     walks = rulebook.crosswalks

@@ -135,6 +135,33 @@ def test_rules_check_and_test() -> None:
     assert re.search(r"\d+ passed, 0 failed", tested.output)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--only", "T0", "--format", "json"], 0, '"failed":0'),
+        (["--only", "T0", "--format", "junit"], 0, '<testsuite name="scenarios" tests="21" failures="0" errors="0">'),
+        (["--coverage"], 0, "benefit_routes.csv:"),
+        (["--only", "T0", "--min-coverage", "90"], 1, "is untouched"),
+        (["--mutate", "--jobs", "1", "--only", "T09", "--rule", "route:ma-denosumab"], 0, "site_pos without 19"),
+        (["--mutate", "--jobs", "2", "--only", "T09", "--rule", "route:ma-denosumab-c"], 0, "site_pos without 19"),
+        (
+            ["--max-unnoticed", "0", "--only", "T09", "--rule", "route:ma-denosumab-clinic", "--jobs", "1"],
+            1,
+            "unnoticed",
+        ),
+        (
+            ["--mutate", "--only", "T09", "--rule", "route:ma-d", "--jobs", "1", "--format", "junit"],
+            0,
+            'name="changes"',
+        ),
+        (["--only", "no-such"], 1, "0 passed"),
+    ],
+)
+def test_rules_test_for_every_reader(arguments: list[str], code: int, words: str) -> None:
+    tested = CliRunner().invoke(main, ["rules", "test", *arguments])
+    assert (tested.exit_code, words in tested.output) == (code, True), tested.output
+
+
 def test_rules_tell_every_mistake(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     table = tmp_path / "rules" / "benefit_routes.csv"

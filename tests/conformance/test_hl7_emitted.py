@@ -18,7 +18,8 @@ from app import create_app
 from app.crd.coverage_information import Repetition
 from app.crd.gather import RECORD_PREFETCH
 from app.crd.respond import SERIALIZERS
-from app.crd.scenarios import answer, hook_request
+from app.crd.scenarios import answer
+from app.crd.shorthand import hook_request
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario
 from app.settings import Settings

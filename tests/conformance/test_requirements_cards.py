@@ -14,7 +14,7 @@ import pytest
 
 from app import create_app
 from app.crd.gather import RECORD_PREFETCH
-from app.crd.scenarios import hook_request
+from app.crd.shorthand import hook_request
 from app.rulebook.rulebook import Rulebook, build
 from app.rulebook.schema import schema
 from app.settings import Settings

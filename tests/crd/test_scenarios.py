@@ -10,9 +10,25 @@ import pytest
 
 from app.crd import scenarios
 from app.crd.chart import Resource
+from app.crd.shorthand import hook_request
+from app.fhir.json import encode
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario
-from tests.crd.builders import AUTH, CPT, INSTRUCTIONS, NO_AUTH, RXNORM, SNOMED, case, guidance, policy, row, rulebook
+from tests.crd.builders import (
+    AUTH,
+    CPT,
+    INSTRUCTIONS,
+    NO_AUTH,
+    RXNORM,
+    SNOMED,
+    bundle,
+    case,
+    concept,
+    guidance,
+    policy,
+    row,
+    rulebook,
+)
 
 RULES = rulebook(
     rows=[
@@ -255,7 +271,7 @@ def test_order_select_asks_for_no_documents() -> None:
 
 
 def request_of(*orders: dict[str, Any], **rest: Any) -> dict[str, Any]:
-    return scenarios.hook_request(scenario(*orders, **rest), RULES)
+    return hook_request(scenario(*orders, **rest), RULES)
 
 
 def first_order(request: dict[str, Any]) -> Resource:
@@ -392,3 +408,42 @@ def test_at_ingredient_level(codes: list[str], expected: list[str]) -> None:
 def test_the_day_is_the_scenarios() -> None:
     (determination,) = scenarios.run(scenario(MRI), RULES, NO_ROSTER).determinations
     assert determination.on == date(2026, 6, 15)
+
+
+def requested(body: bytes, expect: dict[str, Any] | list[dict[str, Any]], **rest: Any) -> tuple[str, ...]:
+    made = scenario(expect=expect if isinstance(expect, list) else [expect], request=body, **rest)
+    return scenarios.run(made, RULES, NO_ROSTER).differences
+
+
+def test_a_whole_request_is_answered_like_the_shorthand() -> None:
+    body = encode(request_of(MRI, {**MRI, "codes": ["CPT 99999"]}))
+    assert (
+        requested(body, [{"pa": "auth-needed", "policy": "mri"}, {"covered": "conditional"}]) != ()
+    )  # nothing is read
+    assert requested(body, [{"pa": "auth-needed"}, {"covered": "conditional"}], record={"conditions": []}) == ()
+    assert requested(body, {"covered": "conditional"}, record={"conditions": []}) == (
+        "order 1: covered: expected 'conditional', got 'covered' (Criteria not shown.)",
+    )
+    one = [{"pa": "auth-needed"}] * 3
+    assert requested(body, one) == ("expected answers for 3 orders, the request has 2",)
+
+
+def test_the_record_of_a_request_is_what_it_prefetched() -> None:
+    request = request_of(MRI)
+    condition = {"resourceType": "Condition", "id": "c", "code": concept("ICD-10-CM M54.50")}
+    request["prefetch"]["conditions"] = bundle(condition)
+    assert requested(encode(request), {"pa": "no-auth"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "the request is refused: "),
+        (b"[]", "'None' is not a hook"),
+        (b'{"hook": "order-sing"}', "'order-sing' is not a hook"),
+        (b'{"hook": "order-sign", "hookInstance": "1"}', "'context' is missing"),
+    ],
+)
+def test_a_request_that_would_be_refused(body: bytes, words: str) -> None:
+    (told,) = requested(body, {})
+    assert words in told

@@ -106,3 +106,85 @@ def test_one_wrong_file_does_not_hide_the_others(tmp_path: Path) -> None:
 
 def test_no_folder(tmp_path: Path) -> None:
     assert read_scenarios(tmp_path / "scenarios", BOOK) == ([], [])
+
+
+TABLE = """\
+  - id: T02
+    title: a drug
+    on: 2026-06-01
+    member: {line: commercial, plan: gold}
+    order: {type: MedicationRequest, codes: [HCPCS J1745], route: oral}
+    record: {conditions: [ICD-10-CM K50.90]}
+    expect: {covered: covered, pa: no-auth}
+    table:
+      - {row: home, order: {site: "12"}, without: [route], expect: {pa: conditional}}
+      - row: ma
+        title: Medicare
+        on: 2026-07-01
+        member: {line: ma}
+        record: {allergies: unavailable}
+      - {row: stranger, member: unknown, expect: {covered: not-covered}}
+"""
+
+
+def test_a_table_is_one_scenario_a_row(tmp_path: Path) -> None:
+    (home, ma, stranger), problems = read(tmp_path, table=TABLE)
+    assert problems == []
+    drug = {"type": "MedicationRequest", "codes": ["HCPCS J1745"]}
+    assert (home.id, home.title, home.on, home.line) == ("T02-home", "a drug: home", "2026-06-01", 10)
+    assert home.orders == (drug | {"site": "12"},)
+    assert home.expect == ({"covered": "covered", "pa": "conditional"},)
+    assert (ma.title, ma.on, ma.member) == ("Medicare", "2026-07-01", {"line": "ma", "plan": "gold"})
+    assert ma.orders == (drug | {"route": "oral"},)
+    assert ma.record == {"conditions": ["ICD-10-CM K50.90"], "allergies": "unavailable"}
+    assert ma.expect == ({"covered": "covered", "pa": "no-auth"},)
+    assert (stranger.member, stranger.expect) == ("unknown", ({"covered": "not-covered", "pa": "no-auth"},))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column", "message"),
+    [
+        ("without: [route]", "without: [rout]", 10, "scenarios.0.table.0.without.0", "'rout' is not one of"),
+        ("site:", "cite:", 10, "scenarios.0.table.0.order.cite", "not a key"),
+        ("row: ma", "row: home", 11, "id", "'T02-home' is also at scenarios/table.yaml:10"),
+        ("    expect: {covered: covered, pa: no-auth}\n", "", 10, "expect", "'expect' is missing"),
+        ("    member: {line: commercial, plan: gold}\n", "", 9, "member", "'member' is missing"),
+        ("row: stranger", "row: stranger, order: {route: nowhere}", 16, "route", "has no code in the crosswalks"),
+    ],
+)
+def test_mistakes_in_a_table(tmp_path: Path, old: str, new: str, line: int, column: str, message: str) -> None:
+    assert old in TABLE
+    _, problems = read(tmp_path, table=TABLE.replace(old, new, 1))
+    assert [(p.line, p.column) for p in problems if message in p.message] == [(line, column)], problems
+
+
+REQUEST = """\
+  - id: T03
+    title: a whole request
+    on: 2026-06-01
+    request: call.json
+    expect: {covered: covered}
+"""
+
+
+def test_a_request_beside_the_scenario_or_written_out(tmp_path: Path) -> None:
+    (tmp_path / "call.json").write_bytes(b'{"hook": "order-sign"}')
+    (scenario,), problems = read(tmp_path, request=REQUEST)
+    assert (problems, scenario.request, scenario.orders, scenario.member) == ([], b'{"hook": "order-sign"}', (), None)
+    (scenario,), problems = read(tmp_path, request=REQUEST.replace("call.json", "{hook: order-select, n: 1.10}"))
+    assert (problems, scenario.request) == ([], b'{"hook":"order-select","n":1.10}')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column", "message"),
+    [
+        ("call.json", "gone.json", "request", "'gone.json' cannot be read"),
+        ("call.json", "../call.json", "scenarios.0.request", "not written as it must be"),
+        ("request: call.json", "request: call.json\n    member: M1", "member", "says who the member is"),
+        ("request: call.json", "order: {type: ServiceRequest}", "member", "'member' is missing"),
+    ],
+)
+def test_mistakes_about_a_request(tmp_path: Path, old: str, new: str, column: str, message: str) -> None:
+    (tmp_path / "call.json").write_bytes(b"{}")
+    _, problems = read(tmp_path, request=REQUEST.replace(old, new))
+    assert [p.column for p in problems if message in p.message] == [column], problems

@@ -92,7 +92,10 @@ def test_nothing_wrong(kind: str) -> None:
         ("payer", "{ma: {name", "{M A: {name", 3, "lines.M A", "'M A' cannot be a name here.", SLUG),
         # Exactly one of several keys.
         ("policy", "    answer: {", "    note: {", 10, "cases.0", "Exactly one", "Write one of: answer, answers."),
-        ("scenarios", "    order: {", "    orders: []\n    order: {", 2, "scenarios.0", "Exactly", "order, orders."),
+        (
+            "scenarios", "    order: {", "    orders: []\n    order: {", 2, "scenarios.0", "Exactly",
+            "order, orders, request.",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes(kind: str, old: str, new: str, line: int, column: str | None, message: str, remedy: str) -> None:
