@@ -10,9 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Top to bottom. `crd` stands on `hooks`: the protocol below knows nothing of what a payer makes of it.
+# Top to bottom. `dtr` stands on `crd`, whose answers ask for forms. `crd` stands on `hooks`: the protocol
+# below knows nothing of what a payer makes of it.
 FLOORS = (
     {"cli", "web"},
+    {"dtr"},
     {"crd"},
     {"clients"},
     {"hooks"},
