@@ -7,7 +7,7 @@ order as `OrderSignals`, and `decide`.
 from benefit_router.catalog import Candidates, DrugCatalog, Product
 from benefit_router.codes import Code, CodeList
 from benefit_router.columns import COLUMNS, Column
-from benefit_router.decision import Considered, RouteDecision, decide, words_for
+from benefit_router.decision import Considered, RouteDecision, decide, derived_signals, words_for
 from benefit_router.problems import Problem
 from benefit_router.reader import Vocabulary, read_table
 from benefit_router.rule import TRACKS, Outcome, Provenance, Rule, Track
@@ -36,6 +36,7 @@ __all__ = [
     "Track",
     "Vocabulary",
     "decide",
+    "derived_signals",
     "read_table",
     "words_for",
 ]

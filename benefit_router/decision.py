@@ -124,6 +124,13 @@ def decide(table: RoutingTable, order: OrderSignals) -> RouteDecision:
     return replace(decision, considered=tuple(considered), products=tuple(sorted(p.name for p in candidates.products)))
 
 
+def derived_signals(table: RoutingTable, order: OrderSignals) -> Mapping[str, Signal]:
+    """The single-valued signals of an order as its rows see them: with what follows from the products it may mean."""
+    stated = order.signal("route")
+    route = next(iter(stated.values)) if stated.status == "known" else None
+    return _with_derived(order, table.catalog.candidates(order.codes, route))
+
+
 def _with_derived(order: OrderSignals, candidates: Candidates) -> Mapping[str, Signal]:
     """Add what follows from the candidate products. A stated route or form no candidate has leaves both possible.
 

@@ -19,8 +19,9 @@ class Evidence:
 
     def __init__(self, facts: OrderFacts, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> None:
         self._order = facts.order.resource
-        self._record = record
-        self._chart = chart
+        self.record = record
+        self.chart = chart
+        self.today = today
         self._rulebook = rulebook
         self._now = datetime.combine(today, time(), tzinfo=UTC)
         self._variables: dict[str, Any] = {
@@ -38,6 +39,10 @@ class Evidence:
             return Finding(True)
         return condition.judge(self._variables, now=self._now, member_of=self._member_of, resolve=self._resolve)
 
+    def trace(self, condition: Condition) -> fhirpath.Trace:
+        """Every step of a condition as `judge` takes it."""
+        return condition.trace(self._variables, now=self._now, member_of=self._member_of, resolve=self._resolve)
+
     def _member_of(self, value: Any, value_set: str) -> bool | None:
         """A code in a list. A reference stands for what it points to; one that leads nowhere is unknown."""
         if isinstance(value, dict) and "coding" not in value and "code" not in value:
@@ -51,12 +56,12 @@ class Evidence:
 
     def _contained(self, reference: references.Reference) -> Resource | None:
         """What a `#id` stands for. It does not say which resource holds it, so it must be the only one of its id."""
-        holders = [self._order, *(resource for kept in self._record.values() for resource in kept.resources)]
-        found = [inside for holder in holders if (inside := self._chart.resolve(reference.text, holder)) is not None]
+        holders = [self._order, *(resource for kept in self.record.values() for resource in kept.resources)]
+        found = [inside for holder in holders if (inside := self.chart.resolve(reference.text, holder)) is not None]
         return found[0] if len(found) == 1 else None
 
     def _resolve(self, reference: Any) -> Resource | None:
-        return self._chart.resolve(reference, self._order)
+        return self.chart.resolve(reference, self._order)
 
 
 def _record(kind: str, kept: Kept | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -149,6 +149,19 @@ def build_facts(
     )
 
 
+def with_signals(facts: OrderFacts, signals: OrderSignals, rulebook: Rulebook) -> OrderFacts:
+    """The facts of the same order if its signals were others; what rests on them follows."""
+    products = _meanings(signals, rulebook) if facts.is_drug else facts.products
+    codes = _codes_view(signals, products if facts.is_drug else ())
+    return replace(
+        facts,
+        signals=signals,
+        products=products,
+        on=signals.on,
+        view={**facts.view, **_signal_view(signals), "codes": codes},
+    )
+
+
 def _network(verdicts: list[bool | None]) -> Signal:
     """In network only when every performer is; unknown when nobody can say of one of them."""
     if not verdicts or None in verdicts:
@@ -245,7 +258,7 @@ def _age(match: MemberMatch, patient: Resource | None, on: date) -> int | None:
 
 
 # `%facts` that are single-valued signals of the router, and the signal's name there.
-_SIGNALS = {
+SIGNALS = {
     "route": "route",
     "dose_form": "dose_form",
     "site": "site_pos",
@@ -265,23 +278,30 @@ _MISSING = {name: fhirpath.Unobtainable(words) for name, words in _WORDS.items()
 
 def _view(signals: OrderSignals, resource: Resource, chart: Chart) -> dict[str, Any]:
     """`%facts` for FHIRPath. A missing fact is unobtainable, so a condition on it is unknown, not false."""
-    values: dict[str, Any] = {}
-    for name, signal in _SIGNALS.items():
-        found = signals.single.get(signal, MISSING).values
-        values[name] = next(iter(found)) if len(found) == 1 else _MISSING[name]
     dispense = resource.get("dispenseRequest")
     dispense = dispense if isinstance(dispense, dict) else {}
-    for name, value in (
-        ("age", signals.age),
-        ("diagnoses", _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None),
-        ("requester_npi", at.npi_of(orderer(resource), resource, chart)),
-        ("quantity", _number(dispense.get("quantity"))),
-        ("days_supply", _number(dispense.get("expectedSupplyDuration"))),
-    ):
-        values[name] = _MISSING[name] if value is None else value
+    return _signal_view(signals) | _present(
+        requester_npi=at.npi_of(orderer(resource), resource, chart),
+        quantity=_number(dispense.get("quantity")),
+        days_supply=_number(dispense.get("expectedSupplyDuration")),
+    )
+
+
+def _signal_view(signals: OrderSignals) -> dict[str, Any]:
+    """The part of `%facts` that the router looks at too."""
+    values: dict[str, Any] = {}
+    for name, signal in SIGNALS.items():
+        found = signals.single.get(signal, MISSING).values
+        values[name] = next(iter(found)) if len(found) == 1 else _MISSING[name]
+    diagnoses = _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None
+    values |= _present(age=signals.age, diagnoses=diagnoses)
     values["flags"] = dict(signals.flags)
     values["service_date"] = signals.on.isoformat()
     return values
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {name: _MISSING[name] if value is None else value for name, value in values.items()}
 
 
 def _coding_dicts(codes: frozenset[Code]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import Self
 from app.crd.chart import Chart, Resource
 from app.crd.coverage_choice import choose_coverages
 from app.crd.determine import Decided, determine
-from app.crd.gather import Record, gather_record
+from app.crd.gather import RECORD_TYPES, Record, gather_record
 from app.crd.subjects import TYPES, find_subjects
 from app.errors import InvalidRequest
 from app.fhir.json import decode
@@ -62,11 +62,11 @@ class Rehearsal:
             coverage=self.coverage,
             directory=self.directory,
             rulebook=rulebook,
-            read_record=lambda needs: self._read(needs, rulebook),
+            read_record=lambda _: self._read(rulebook),
             today=self.today,
         )
 
-    def _read(self, needs: list[Need], rulebook: Rulebook) -> Record:
-        """What the record holds; a kind that nobody gave could not be read, and is not empty."""
-        sent = [need for need in needs if need.kind not in self.record]
+    def _read(self, rulebook: Rulebook) -> Record:
+        """All of the record, so that other rules may ask for it; a kind nobody gave could not be read: not empty."""
+        sent = [Need(kind) for kind in RECORD_TYPES if kind not in self.record]
         return {**gather_record(self.chart, sent, rulebook.lists, None, self.request.prefetch), **self.record}

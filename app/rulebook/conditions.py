@@ -56,6 +56,19 @@ class Condition:
         lacking = tuple(dict.fromkeys(_words(missing) for missing in judgement.because))
         return Finding(judgement.value, lacking)
 
+    def trace(
+        self, variables: Mapping[str, Any], *, now: datetime, member_of: MemberOf, resolve: Resolve
+    ) -> fhirpath.Trace:
+        """Every step of the evaluation that `judge` makes, for explaining it."""
+        return self.expression.trace(
+            variables.get("order"),
+            variables=variables,
+            now=now,
+            member_of=member_of,
+            resolve=resolve,
+            judging=True,
+        )
+
 
 def compile_condition(text: str) -> Condition:
     """Compile; raises `fhirpath.FhirPathSyntaxError` with the place of the mistake."""
