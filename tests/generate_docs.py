@@ -212,6 +212,14 @@ def refused_edit() -> str:
         return _console(f"$ signpost rules check\n{_run('rules', 'check', '--rules', str(rules))}")
 
 
+def explained() -> str:
+    """The infusion example explained, without its facts."""
+    told = _run("rules", "explain", "docs/examples/order-sign-infusion.json", "--on", "2026-11-22")
+    told = re.sub(r"rulebook [0-9a-f]{12}", "rulebook (hash of the rule files)", told)
+    told = re.sub(r"(?<=Facts\n)(  .*\n)+", "  ...\n", told)
+    return _console(f"$ signpost rules explain docs/examples/order-sign-infusion.json --on 2026-11-22\n{told}")
+
+
 def mutated_rules() -> str:
     """Changes of one routing row that the sample's scenarios do not notice."""
     arguments = ("rules", "test", "--mutate", "--rule", "route:ma-denosumab", "--jobs", "1")
@@ -281,6 +289,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ledger-show": ledger_show,
     "refused-edit": refused_edit,
     "mutated-rules": mutated_rules,
+    "explained": explained,
 }
 
 if __name__ == "__main__":

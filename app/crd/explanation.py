@@ -215,7 +215,7 @@ def _row_verdict(
     if considered.verdict == "outranked":
         winner = rulebook.table.rule(route.rule_id or "")
         return "outranked", _outranked(rule, winner)
-    words = [words for column in considered.columns for words in _asks(rule, column, order, singles)]
+    words = [words for column in considered.columns for words in _asks(rule, column, rulebook, order, singles)]
     return ("refuted" if considered.verdict == "refuted" else "open"), "; ".join(words)
 
 
@@ -237,25 +237,27 @@ def _outranked(rule: Rule, winner: Rule | None) -> str:
     return f"it holds too, of the same rank as {winner.rule_id}"
 
 
-def _asks(rule: Rule, column: str, order: OrderSignals, singles: Any) -> Iterator[str]:
+def _asks(rule: Rule, column: str, rulebook: Rulebook, order: OrderSignals, singles: Any) -> Iterator[str]:
     """What a row asks of a column, and what it found."""
     if column == "code":
         yield "it speaks of some of the products that may be meant, not of all"
     for condition in rule.conditions:
         if condition.signal == column:
-            found = singles.get(column)
+            found, wanted = singles.get(column), condition.wanted()
             if isinstance(condition, Flag):
                 flag = order.flags.get(condition.name)
                 shown = "not known" if flag is None else str(flag).lower()
             elif isinstance(condition, Indication):
                 shown = ", ".join(" ".join(code) for code in sorted(order.diagnoses or ())) or "not stated"
+                if rulebook.lists.get(wanted) is condition.codes:
+                    wanted = f"in list:{wanted}"
             elif isinstance(condition, AgeRange):
                 shown = "not known" if order.age is None else str(order.age)
             else:
                 shown = str(found) if isinstance(found, Signal) and found.values else "not known"
                 if isinstance(found, Signal) and found.status == "derived" and len(found.values) == 1:
                     shown += ", which is inferred and not stated"
-            yield f"{column} must be {condition.wanted()}, it is {shown}"
+            yield f"{column} must be {wanted}, it is {shown}"
 
 
 def _policies(decided: Decided, rulebook: Rulebook, places: Places) -> Iterator[PolicySeen]:
@@ -276,11 +278,21 @@ def _policies(decided: Decided, rulebook: Rulebook, places: Places) -> Iterator[
             if verdict == "may decide":
                 why = "it would decide for one of the things the order or the member may be"
         else:
-            why = _why_not(policy.scope, play, in_play)
+            why = _why_not(policy.scope, play) or _why_another(policy, play, in_play)
         yield PolicySeen(f"policy:{slug}", policy.scope.title, places.policy(slug), verdict, why, cases)
 
 
-def _why_not(scope: Scope, play: InPlay, in_play: list[Policy]) -> str:
+def _why_another(policy: Policy, play: InPlay, in_play: list[Policy]) -> str:
+    """Why a policy about this member, day and benefit is not asked all the same."""
+    if play.track not in (None, "medical"):
+        return f"policies speak on the medical benefit, this is {play.track}"
+    if in_play and applies(policy.scope, play.facts, play.track):
+        return f"{in_play[-1].scope.slug} is more specific"
+    return "it does not name every product that may be meant"
+
+
+def _why_not(scope: Scope, play: InPlay) -> str | None:
+    """What keeps a rule from being about this member, day and benefit; None when nothing does."""
     facts = play.facts
     if facts.match.outcome != "found":
         return "there is no member to decide for"
@@ -288,15 +300,11 @@ def _why_not(scope: Scope, play: InPlay, in_play: list[Policy]) -> str:
         return _out_of_force(scope.effective_from, scope.effective_to, facts.signals)
     if scope.track is not None and scope.track != play.track:
         return f"it is for the {scope.track} benefit, this is {play.track or 'no drug'}"
-    if play.track not in (None, "medical"):
-        return f"policies speak on the medical benefit, this is {play.track}"
     if scope.lines and facts.line not in scope.lines:
         return f"it is for {' or '.join(sorted(scope.lines))}, the member's line is {facts.line or 'not known'}"
     if scope.plans and facts.plan not in scope.plans:
         return f"it is for {' or '.join(sorted(scope.plans))}, the member's plan is {facts.plan or 'not known'}"
-    if in_play and applies(scope, facts, play.track):
-        return f"{in_play[-1].scope.slug} is more specific"
-    return "it does not name every product that may be meant"
+    return None
 
 
 def _cases(policy: Policy, evidence: Evidence, places: Places) -> Iterator[CaseSeen]:
@@ -350,8 +358,8 @@ def _cards(decided: Decided, rulebook: Rulebook, places: Places) -> Iterator[Car
                 why = f"its condition is unknown: {'; '.join(finding.lacking)}"
             elif not finding.value:
                 why = "its condition does not hold"
-        elif facts.match.outcome == "found" and applies(guidance.scope, facts, play.track):
-            why = "it is for other hooks, or not about every product that may be meant"
         else:
-            why = _why_not(guidance.scope, play, [])
+            why = (
+                _why_not(guidance.scope, play) or "it is for other hooks, or not about every product that may be meant"
+            )
         yield CardSeen(f"card:{slug}", places.card(slug), slug in shown, why)

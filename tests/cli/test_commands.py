@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -160,6 +161,36 @@ def test_rules_check_and_test() -> None:
 def test_rules_test_for_every_reader(arguments: list[str], code: int, words: str) -> None:
     tested = CliRunner().invoke(main, ["rules", "test", *arguments])
     assert (tested.exit_code, words in tested.output) == (code, True), tested.output
+
+
+def explained(*arguments: str) -> tuple[int, str]:
+    told = CliRunner().invoke(main, ["rules", "explain", *arguments])
+    return told.exit_code, told.output
+
+
+def test_rules_explain_a_request(tmp_path: Path) -> None:
+    infusion = str(EXAMPLES / "order-sign-infusion.json")
+    code, told = explained(infusion, "--on", "2026-11-22")
+    assert code == 0, told
+    for words in (
+        "decides      infliximab -> medical (benefit_routes.csv:",
+        "plan_id must be silver-hmo, it is gold-ppo",
+        "holds          brand-first (policies/infliximab.yaml:",
+        "if plan: silver-hmo (commercial) (now: gold-ppo (commercial))",
+        "by route:silver-infliximab-brand",
+        "(--all shows them)",
+    ):
+        assert words in told
+    assert "(--all shows them)" not in explained(infusion, "--all", "--changes", "0")[1]
+    code, told = explained(infusion, "--format", "json", "--changes", "1", "--order", "MedicationRequest/mr1")
+    (one,) = json.loads(told)
+    assert (code, one["explanation"]["track"], one["would_change"]["complete"]) == (0, "medical", True)
+    code, told = explained(infusion, "--order", "MedicationRequest/other")
+    assert (code, "It has: MedicationRequest/mr1." in told) == (1, True)
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"hook": "order-sign"}')
+    code, told = explained(str(wrong))
+    assert (code, "would be refused" in told) == (2, True)
 
 
 def test_rules_tell_every_mistake(tmp_path: Path) -> None:

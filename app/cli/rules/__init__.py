@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from app.cli.rules.check import check
+from app.cli.rules.explain import explain
 from app.cli.rules.test import test
 
 
@@ -13,5 +14,5 @@ def rules() -> None:
     """Check and try the rule files."""
 
 
-for command in (check, test):
+for command in (check, test, explain):
     rules.add_command(command)
