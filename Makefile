@@ -12,8 +12,9 @@ help: ## Say what can be made
 run: .venv/run ## Start the sample payer, fire three sample hooks at it, and stay (ARGS=--once stops after them)
 	@$(BIN)/signpost demo $(ARGS)
 
-test: .venv/dev lint ## Run every check and test
+test: .venv/dev lint ## Run every check and test, those of ledger and shared state on PostgreSQL and Redis too
 	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --servers $(ARGS)
 
 lint: .venv/dev ## Check style and types
 	@$(BIN)/ruff check .

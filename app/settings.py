@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         description="What workers share for a while: `sqlite:///path`, or `memory://` for a single worker; left out: "
         "state.sqlite in the data folder.",
     )
+    redis_url: str | None = Field(
+        None,
+        description="Redis for what services on several machines share for a while: `redis://host:6379/0`, `rediss://` "
+        "for TLS. Set, it takes the place of SIGNPOST_STATE_URL.",
+    )
     roster: Path | None = Field(
         None, description="Member roster (CSV); left out: members/roster.csv of the rules folder."
     )
@@ -128,7 +133,7 @@ class Settings(BaseSettings):
     @property
     def shared_state_url(self) -> str:
         """Where the shared state is kept."""
-        return self.state_url or f"sqlite:///{(self.data_dir / 'state.sqlite').resolve()}"
+        return self.redis_url or self.state_url or f"sqlite:///{(self.data_dir / 'state.sqlite').resolve()}"
 
     @property
     def roster_path(self) -> Path:

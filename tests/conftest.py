@@ -16,6 +16,47 @@ from tests.ehr_actions import EhrActions
 
 EXAMPLES = ROOT / "docs" / "examples"
 
+pytest_plugins = ["tests.servers"]
+
+# A test that asks for one of these reads or writes the ledger or the shared state.
+STORES = frozenset({"app", "settings", "ledger", "state"})
+# One that asks for the ledger's file is about SQLite, as one that is marked so.
+EMBEDDED = frozenset({"path"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        action="store_true",
+        help="Run the tests that touch the ledger or the shared state, on real PostgreSQL and Redis servers.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded: holds for SQLite or one machine alone, so not run with --servers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--servers"):
+        return
+    chosen = [
+        item
+        for item in items
+        if STORES & (used := set(getattr(item, "fixturenames", ())))
+        and not used & EMBEDDED
+        and item.get_closest_marker("embedded") is None
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+@pytest.fixture(autouse=True)
+def _on_servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --servers, every Settings that a test makes names an empty database and an empty Redis of its own."""
+    if request.config.getoption("--servers"):
+        monkeypatch.setenv("SIGNPOST_DATABASE_URL", request.getfixturevalue("postgresql_url"))
+        monkeypatch.setenv("SIGNPOST_REDIS_URL", request.getfixturevalue("redis_url"))
+
 
 @pytest.fixture(scope="session")
 def ig() -> Path:
@@ -44,6 +85,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     yield app
     app.extensions["ledger"].close()
+    app.extensions["state"].close()
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from app.cli.ledger import data_dir
+from app.cli.opened import open_ledger
 from app.cli.options import settings_from
-from app.ledger import FeedbackLine, Ledger
+from app.ledger import FeedbackLine
 
 _COLUMNS = ("card", "shown", "accepted", "overridden", "no answer", "reasons")
 _TOP = 3
@@ -44,9 +45,7 @@ def feedback() -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values with every reason.")
 def report(since: datetime | None, data_dir: Path | None, as_csv: bool) -> None:
     """Count, card by card, how often it was shown, accepted, overridden and why, or left without an answer."""
-    settings = settings_from(data_dir=data_dir)
-    store = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
-    lines = store.feedback_report(since)
+    lines = open_ledger(settings_from(data_dir=data_dir)).feedback_report(since)
     if as_csv:
         _write_csv(lines)
     elif lines:

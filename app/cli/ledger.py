@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
+from app.cli.opened import open_ledger
 from app.cli.options import settings_from
 from app.cli.serve import FOLDER
-from app.errors import SettingsError
 from app.fhir.codings import short_name
 from app.fhir.json import decode
 from app.ledger import Ledger, StoredAssertion, StoredInvocation
-from app.settings import Settings
 
 data_dir = click.option("--data-dir", type=FOLDER, help="Folder of the embedded ledger.")
 
@@ -30,7 +29,7 @@ def ledger() -> None:
 @click.option("--request", "with_request", is_flag=True, help="Print the request too (holds patient data).")
 def show(answer_id: str, data_dir: Path | None, with_request: bool) -> None:
     """Print what was asked, which rules matched and what was answered: one assertion, or a whole call by its id."""
-    store = _open(settings_from(data_dir=data_dir))
+    store = open_ledger(settings_from(data_dir=data_dir))
     found = store.assertion(answer_id)
     if found is None:
         _show_call(store, answer_id, with_request=with_request)
@@ -66,7 +65,7 @@ def _show_call(store: Ledger, invocation_id: str, *, with_request: bool) -> None
 @click.option("--limit", default=20, show_default=True, help="How many calls.")
 def recent(data_dir: Path | None, limit: int) -> None:
     """List the newest calls with the assertions they made."""
-    store = _open(settings_from(data_dir=data_dir))
+    store = open_ledger(settings_from(data_dir=data_dir))
     for call in store.recent(limit):
         when = f"{call.received_at:%Y-%m-%d %H:%M:%S}"
         click.echo(f"{when}  {call.status}  {call.answered_in_ms:8.1f} ms  {call.service_id}  {call.invocation_id}")
@@ -82,7 +81,7 @@ def recent(data_dir: Path | None, limit: int) -> None:
 @data_dir
 def verify(data_dir: Path | None) -> None:
     """Check that nothing in the ledger was changed after it was written; exit 1 when something was."""
-    wrong = _open(settings_from(data_dir=data_dir)).verify()
+    wrong = open_ledger(settings_from(data_dir=data_dir)).verify()
     for line in wrong:
         click.echo(line)
     click.echo(f"{len(wrong)} faults" if wrong else "The ledger is whole.")
@@ -95,13 +94,6 @@ def migrate(data_dir: Path | None) -> None:
     """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
     Ledger.migrate(settings_from(data_dir=data_dir).ledger_url)
     click.echo("The ledger is up to date.")
-
-
-def _open(settings: Settings) -> Ledger:
-    file = settings.data_dir / "ledger.sqlite"
-    if settings.database_url is None and not file.exists():
-        raise SettingsError(f"There is no ledger at {file}. Name its folder with --data-dir.")
-    return Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
 
 
 def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:

@@ -44,6 +44,9 @@ class MemoryState:
     def ping(self) -> None:
         """Memory is always there."""
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
     def _put(self, key: str, value: bytes, ttl: float) -> None:
         now = self._clock()
         if now >= self._purge_at:

@@ -26,3 +26,6 @@ class SharedState(Protocol):
 
     def ping(self) -> None:
         """Return when the state can be written."""
+
+    def close(self) -> None:
+        """Close the connections nobody is using; the next use opens new ones."""

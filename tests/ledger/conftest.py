@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, create_engine
 
 from app.ledger import AssertionRecord, Call, CardRecord, Ledger, RulebookRecord
 
@@ -26,7 +28,21 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(path: Path) -> str:
-    return f"sqlite:///{path}"
+    """Where the ledger is: a new file, or the empty database of this test with --servers."""
+    return os.environ.get("SIGNPOST_DATABASE_URL") or f"sqlite:///{path}"
+
+
+@pytest.fixture
+def run(ledger: Ledger, url: str) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Run one statement behind the ledger's back, in a transaction of its own: what it found, [] for a change."""
+
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            result = connection.exec_driver_sql(statement)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
 
 
 @pytest.fixture

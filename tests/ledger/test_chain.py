@@ -33,11 +33,14 @@ def test_threads_write_one_chain(ledger: Ledger, make_call: Callable[..., Call])
 
 
 @forks
-def test_processes_write_one_chain(url: str, ledger: Ledger, path: Path, make_call: Callable[..., Call]) -> None:
+def test_processes_write_one_chain(
+    url: str, ledger: Ledger, run: Callable[[str], list[tuple[int, int]]], make_call: Callable[..., Call]
+) -> None:
     def write() -> None:
         own = Ledger.open(url)
         for _ in range(30):
             own.record(make_call())
+        own.close()
 
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=write) for _ in range(3)]
@@ -48,8 +51,7 @@ def test_processes_write_one_chain(url: str, ledger: Ledger, path: Path, make_ca
 
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert ledger.verify() == []
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT count(*), max(seq) FROM event").fetchone() == (180, 180)
+    assert run("SELECT count(*), max(seq) FROM event") == [(180, 180)]
 
 
 @forks

@@ -84,17 +84,14 @@ def test_feedback_comes_back_as_it_was(ledger: Ledger, show: Callable[..., list[
 
 
 def test_feedback_is_on_the_chain_with_the_call_of_its_card(
-    ledger: Ledger, path: Path, show: Callable[..., list[str]]
+    ledger: Ledger, run: Callable[[str], list[tuple[str, ...]]], show: Callable[..., list[str]]
 ) -> None:
     (card,) = show("biosimilar")
     (call,) = ledger.recent(1)
     records = [said(card), said("unknown")]
     ledger.record_feedback(records)
 
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(
-            "SELECT invocation_id, feedback_id, occurred_at FROM event WHERE event_type = 'feedback' ORDER BY seq"
-        ).fetchall()
+    rows = run("SELECT invocation_id, feedback_id, occurred_at FROM event WHERE event_type = 'feedback' ORDER BY seq")
     assert [row[:2] for row in rows] == [(call.invocation_id, records[0].feedback_id), (None, records[1].feedback_id)]
     assert {datetime.fromisoformat(row[2]) for row in rows} == {NOON}
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from app.ledger import AssertionRecord, Call, Ledger, RulebookRecord
-from tests.ledger.test_chain import statement
+
+Run = Callable[[str], list[tuple[Any, ...]]]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -106,17 +107,16 @@ def test_nothing_was_answered_before(
 
 
 def test_an_answer_given_again_is_an_event_and_no_new_assertion(
-    ledger: Ledger, path: Path, answer: Callable[..., AssertionRecord], make_call: Callable[..., Call]
+    ledger: Ledger, run: Run, answer: Callable[..., AssertionRecord], make_call: Callable[..., Call]
 ) -> None:
     first, second = answer(), answer(order_ref="ServiceRequest/7", track=None)
     call = make_call(assertions=(), honoured=(second.assertion_id, first.assertion_id))
     ledger.record(call)
 
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(
-            "SELECT event_type, assertion_id, order_ref, track FROM event WHERE invocation_id = ? ORDER BY seq",
-            (call.invocation_id,),
-        ).fetchall()
+    rows = run(
+        "SELECT event_type, assertion_id, order_ref, track FROM event "
+        f"WHERE invocation_id = '{call.invocation_id}' ORDER BY seq"
+    )
     assert rows == [
         ("crd_honoured", second.assertion_id, "ServiceRequest/7", None),
         ("crd_honoured", first.assertion_id, first.order_ref, "medical"),
@@ -126,17 +126,15 @@ def test_an_answer_given_again_is_an_event_and_no_new_assertion(
 
 
 def test_new_answers_and_old_ones_in_one_call(
-    ledger: Ledger, path: Path, answer: Callable[..., AssertionRecord], make_call: Callable[..., Call]
+    ledger: Ledger, run: Run, answer: Callable[..., AssertionRecord], make_call: Callable[..., Call]
 ) -> None:
     given = answer()
     ledger.record(make_call(honoured=(given.assertion_id,)))
 
     assert ledger.verify() == []
-    with closing(sqlite3.connect(path)) as connection:
-        kinds = [kind for (kind,) in connection.execute("SELECT event_type FROM event ORDER BY seq")]
-        statement("UPDATE assertion SET covered = 'not-covered' WHERE rowid = 1")(connection)
-        connection.commit()
+    kinds = [kind for (kind,) in run("SELECT event_type FROM event ORDER BY seq")]
     assert kinds == ["crd_returned", "crd_returned", "crd_returned", "crd_honoured"]
+    run(f"UPDATE assertion SET covered = 'not-covered' WHERE assertion_id = '{given.assertion_id}'")
     assert [fault.partition(":")[0] for fault in ledger.verify()] == ["event 1", "event 4"]
 
 

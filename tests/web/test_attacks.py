@@ -360,6 +360,7 @@ def test_the_registered_server_is_read(http: FlaskClient, network: EhrServer, ba
     assert any("/Coverage" in path for path in network.asked)
 
 
+@pytest.mark.embedded  # every connection of the process is caught
 @pytest.mark.parametrize(
     "addresses",
     [["127.0.0.1"], ["::1"], ["10.1.2.3"], ["169.254.169.254"], ["fd00:ec2::254"], ["93.184.215.14", "127.0.0.1"]],
@@ -387,6 +388,7 @@ def test_a_registered_name_that_leads_inside(
     assert connected == []
 
 
+@pytest.mark.embedded  # every connection of the process is caught
 def test_the_address_that_was_checked_is_the_one_connected_to(
     http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

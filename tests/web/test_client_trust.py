@@ -189,13 +189,15 @@ def test_without_the_shared_state_nobody_is_let_in(
     assert app.extensions["ledger"].recent(1) == []
 
 
+@pytest.mark.embedded  # of what is set when there is one machine
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"clients_file": Path("/nowhere.yaml")}, "signpost clients add"),
         ({"host": "0.0.0.0"}, "SIGNPOST_BASE_URL"),
         ({"state_url": "memory://"}, "--workers 1"),
-        ({"state_url": "redis://cache"}, "SIGNPOST_STATE_URL"),
+        ({"state_url": "postgresql://state"}, "SIGNPOST_STATE_URL"),
+        ({"redis_url": "http://cache"}, "SIGNPOST_REDIS_URL"),
     ],
 )
 def test_refuses_to_start(settings: Settings, changes: dict[str, Any], words: str) -> None:

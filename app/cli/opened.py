@@ -1,0 +1,19 @@
+"""The ledger that a command reads."""
+
+from __future__ import annotations
+
+import click
+
+from app.errors import SettingsError
+from app.ledger import Ledger
+from app.settings import Settings
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that is there, closed when the command ends; SettingsError where there is none yet."""
+    file = settings.data_dir / "ledger.sqlite"
+    if settings.database_url is None and not file.exists():
+        raise SettingsError(f"There is no ledger at {file}. Name its folder with --data-dir.")
+    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    click.get_current_context().call_on_close(ledger.close)
+    return ledger
