@@ -13,6 +13,7 @@
     ├── RulebookError             rule files that must not go live        → the running rulebook stays
     ├── StateError                what workers share cannot be reached    → 503, who calls cannot be checked
     ├── LedgerError               the answer could not be written down    → 503, the answer is not sent
+    ├── ReplayError               a past answer cannot be given again     → the message says what is gone
     └── SettingsError             the service cannot start like this      → exit 2 with the remedy
 
 `app.web` is the only place that turns one of these into an HTTP status.
@@ -107,6 +108,10 @@ class StateError(SignpostError):
 
 class LedgerError(SignpostError):
     """The ledger could not be written or read."""
+
+
+class ReplayError(SignpostError):
+    """A past answer cannot be given again; the message says what is no longer there."""
 
 
 class SettingsError(SignpostError):

@@ -192,11 +192,13 @@ def example_texts() -> str:
 def ledger_show() -> str:
     """What the ledger tells of the infusion example."""
     with _service() as (service, folder):
-        service.answer("order-sign-crd", _sample("infusion"))
-        told = _run("ledger", "show", str(UUID(int=2)), "--data-dir", str(folder))
+        answered = service.answer("order-sign-crd", _sample("infusion"))
+        assertion = re.search(r'"coverage-assertion-id","valueString":"([^"]+)"', answered.body.decode())
+        assert assertion is not None
+        told = _run("ledger", "show", assertion[1], "--data-dir", str(folder))
     told = re.sub(r"after [0-9.]+ ms", "after 2.2 ms", told)
     told = re.sub(r"(Rulebook +)[0-9a-f]{64}", r"\1(hash of the rule files)", told)
-    return _console(f"$ signpost ledger show {UUID(int=2)}\n{told}")
+    return _console(f"$ signpost ledger show {assertion[1]}\n{told}")
 
 
 def refused_edit() -> str:

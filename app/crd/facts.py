@@ -101,8 +101,10 @@ def build_facts(
     billed = frozenset(code for one in stated for code in rulebook.crosswalks.billing.get(one, ()))
     encounter, encounter_class = at.encounter_of(resource, request, chart)
     site = at.site_of(resource, chart)
-    grants, plan = directory.grants, match.member.plan if match.member else None
+    member_id, plan = (match.member.member_id, match.member.plan) if match.member else ("", None)
     performers = [at.npi_of(performer, resource, chart) for performer in listed(resource.get("performer"))]
+    requester = at.npi_of(orderer(resource), resource, chart)
+    grants = directory.grants_about(member_id, {npi for npi in (requester, *performers) if npi is not None})
     signals = OrderSignals(
         codes=stated | _drug_options(options),
         on=on,
@@ -126,8 +128,6 @@ def build_facts(
     products = (stated,) if len(content.products) == 1 else _each(content.products, catalog)
     if is_drug:
         products = _meanings(signals, rulebook)
-    requester = at.npi_of(orderer(resource), resource, chart)
-    member_id = match.member.member_id if match.member else ""
     authorizations = {grants.authorization(member_id, codes, on) for codes in products}
     return OrderFacts(
         order=order,

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.errors import InvalidRequest, StateError
-from app.fhir.ehr import Ehr, Fetched, Read, Search, Wanted
+from app.fhir.ehr import Ehr, Fetched, Read, Wanted
 from app.fhir.json import decode, encode
 from app.state import SharedState
 
@@ -34,7 +34,7 @@ _KEPT = frozenset(
 )
 
 
-class RecentReads:
+class RecentReads(Ehr):
     """An EHR that remembers for `seconds`. `scope` tells clients, servers and patients apart."""
 
     def __init__(self, ehr: Ehr, state: SharedState, scope: str, seconds: float) -> None:
@@ -42,17 +42,6 @@ class RecentReads:
         self._state = state
         self._scope = scope
         self._seconds = seconds
-
-    def read(self, key: str) -> Fetched:
-        """The resource `Type/id`."""
-        kind, _, identity = key.partition("/")
-        wanted = Read(kind, identity)
-        return self.fetch([wanted])[wanted]
-
-    def search(self, type: str, params: Sequence[tuple[str, str]]) -> Fetched:  # noqa: A002
-        """Every match of a search."""
-        wanted = Search(type, tuple(params))
-        return self.fetch([wanted])[wanted]
 
     def fetch(self, wanted: Sequence[Wanted]) -> dict[Wanted, Fetched]:
         """What is remembered from memory, the rest from the EHR at once. Only whole, untroubled answers are kept."""

@@ -6,32 +6,20 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 
 import structlog
 
 from app.clients import Client
-from app.crd import cards
-from app.crd.chart import Chart, Resource
-from app.crd.coverage_choice import choose_coverages
-from app.crd.decide import technical
-from app.crd.determination import Determination
-from app.crd.determine import Decided, determine, place_of
-from app.crd.facts import OrderFacts
-from app.crd.gather import Record, gather, gather_record
-from app.crd.order_content import listed
+from app.crd.answering import Answering, Sources
+from app.crd.basis import Basis, NotedMembers, NotedReads, Options, ids_of, noting_earlier, noting_withheld
+from app.crd.cards import Shown
+from app.crd.determine import place_of
 from app.crd.recent_reads import RecentReads
-from app.crd.respond import SERIALIZERS, Given, body, finished, give, joined
 from app.crd.said import SaidCards
-from app.crd.standing import Promise, promise
-from app.crd.subjects import TYPES, find_subjects
-from app.crd.trail import assertion_record, card_record
 from app.errors import (
-    EhrError,
     InvalidRequest,
     LedgerError,
     NotAllowed,
@@ -39,17 +27,15 @@ from app.errors import (
     RequestError,
     UnknownService,
 )
-from app.fhir import outcomes, references
+from app.fhir import outcomes
 from app.fhir.ehr import ConnectionPool, Ehr, EhrConnection
 from app.fhir.json import encode
-from app.hooks.configuration import read_configuration
 from app.hooks.discovery import SERVICE_IDS
-from app.hooks.request import DraftOrder, HookRequest, parse_request
-from app.ledger import AssertionRecord, Call, CardRecord, Ledger, RulebookRecord
+from app.hooks.request import HookRequest
+from app.ledger import Call, Ledger, RulebookRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
-from app.rulebook.scope import Need
 from app.settings import Settings
 from app.state import SharedState
 
@@ -77,25 +63,11 @@ class Progress:
     started: float
     invocation_id: str
     client: Client | None = None
-    request: HookRequest | None = None
     rulebook: Rulebook | None = None
-    chart: Chart | None = None
-    queried: bool = False
-    timings: dict[str, float] = field(default_factory=dict)
-    assertions: list[AssertionRecord] = field(default_factory=list)
-    honoured: list[str] = field(default_factory=list)
-    tracks: list[str] = field(default_factory=list)
-    cards: list[CardRecord] = field(default_factory=list)
+    basis: Basis | None = None
+    reads: NotedReads | None = None
+    answering: Answering | None = None
     said: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage, in milliseconds."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timings[name] = round((time.perf_counter() - started) * 1000, 3)
 
 
 class CrdService:
@@ -123,6 +95,7 @@ class CrdService:
         self._state = state
         self._clock = clock
         self._new_id = new_id
+        self._options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
         self._stored_rulebooks: set[str] = set()
 
     def answer(self, service_id: str, data: bytes, client: Client | None = None) -> Answered:
@@ -154,47 +127,20 @@ class CrdService:
             limit = self._settings.max_body_bytes
             raise PayloadTooLarge(f"The body is larger than {limit} bytes.", code="too-long")
         rulebook = progress.rulebook = self._keeper.current
-        today = progress.received.date()
-        with progress.stage("parse"):
-            hook = SERVICE_IDS[progress.service_id]
-            types = TYPES.get(hook, frozenset())
-            request = progress.request = parse_request(
-                data, hook, order_types=types, max_orders=self._settings.max_orders
-            )
-            chart = progress.chart = Chart.from_request(request)
-        ehr = self._ehr(request, progress)
-        with progress.stage("gather"):
-            orders = find_subjects(request, chart, ehr)
-            gather(chart, request, orders, ehr)
-        try:
-            coverages = choose_coverages(
-                chart,
-                rulebook.payer,
-                any_payer=self._settings.sandbox,
-                could_query=ehr is not None,
-                several=self._version(request) != "2.2" or not self._settings.refuse_several_coverages,
-            )
-        except EhrError as trouble:
-            return self._technical(progress, orders, trouble.reason, today)
-        directory, read_record = self._directory(rulebook), _reading_once(chart, rulebook, ehr, request)
-        decided = [
-            determine(
-                orders,
-                request=request,
-                chart=chart,
-                coverage=coverage,
-                directory=directory,
-                rulebook=rulebook,
-                read_record=read_record,
-                today=today,
-                stage=progress.stage,
-            )
-            for coverage in coverages
-        ]
-        with progress.stage("respond"):
-            return self._respond(progress, decided, coverages, ehr, today)
+        basis = progress.basis = Basis(options=self._options)
+        sources = Sources(
+            rulebook=rulebook,
+            directory=NotedMembers(self._directory(rulebook), basis),
+            connect=lambda request: self._ehr(request, progress, basis),
+            earlier=noting_earlier(self._ledger.latest_for_order, basis),
+            sift=lambda shown, request, version: self._sift(progress, basis, shown, request, version),
+            new_id=ids_of(progress.invocation_id),
+        )
+        hook, today = SERVICE_IDS[progress.service_id], progress.received.date()
+        progress.answering = Answering(hook, today, sources, self._options)
+        return progress.answering.answer(data)
 
-    def _ehr(self, request: HookRequest, progress: Progress) -> Ehr | None:
+    def _ehr(self, request: HookRequest, progress: Progress, basis: Basis) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
         if request.fhir_server is None or request.access_token is None:
             return None
@@ -203,131 +149,39 @@ class CrdService:
             raise InvalidRequest(
                 "This fhirServer is not registered for the client.", element="fhirServer", code="security"
             )
-        progress.queried = True
         deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
-        connection = EhrConnection(pool, request.fhir_server, request.access_token, deadline)
-        if self._state is None or not self._settings.ehr_cache_seconds:
-            return connection
-        client = progress.client.iss if progress.client is not None else ""
-        scope = f"{client} {request.fhir_server} {request.patient_id}"
-        return RecentReads(connection, self._state, scope, self._settings.ehr_cache_seconds)
+        ehr: Ehr = EhrConnection(pool, request.fhir_server, request.access_token, deadline)
+        if self._state is not None and self._settings.ehr_cache_seconds:
+            client = progress.client.iss if progress.client is not None else ""
+            scope = f"{client} {request.fhir_server} {request.patient_id}"
+            ehr = RecentReads(ehr, self._state, scope, self._settings.ehr_cache_seconds)
+        basis.could_query = True
+        progress.reads = NotedReads(ehr)
+        return progress.reads
 
-    def _respond(
-        self,
-        progress: Progress,
-        decided: list[list[Decided]],
-        coverages: list[Resource],
-        ehr: Ehr | None,
-        today: date,
-    ) -> bytes:
-        """The answer from what was decided under each Coverage. Cards speak for the first of them."""
-        request, rulebook = progress.request, progress.rulebook
-        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
-        configuration = read_configuration(request.configuration)
-        actions: list[dict[str, Any] | None] = []
-        told: list[tuple[OrderFacts, Determination]] = []
-        if configuration.coverage_information:
-            for of_order in zip(*decided, strict=True):
-                given = [
-                    self._promise(progress, one, coverage, today)
-                    for one, coverage in zip(of_order, coverages, strict=True)
-                    if not _has_nothing_to_say(one)
-                ]
-                actions.append(joined(of_order[0].order, given))
-                play = of_order[0].play
-                if play is not None and given and given[0].action is not None:
-                    told.append((play.facts, given[0].determination))
-        shown = cards.shown(decided[0], configuration)
-        app_url = self._settings.dtr_app_url
-        if app_url is not None and self._version(request) == "2.0":
-            shown = [*cards.dtr_launches(told, app_url, rulebook), *shown][: configuration.max_cards]
-        return body(self._cards(progress, shown, len(decided[0]) > 1, ehr, today), actions)
-
-    def _cards(
-        self, progress: Progress, shown: list[cards.Shown], several: bool, ehr: Ehr | None, today: date
-    ) -> list[dict[str, Any]]:
-        """The cards as they leave."""
-        request, rulebook, chart = progress.request, progress.rulebook, progress.chart
-        assert request is not None and rulebook is not None and chart is not None  # noqa: PT018  # set by _answer
-        version = self._version(request)
-        if self._said is not None:
-            client = progress.client.iss if progress.client else "sandbox"
-            shown, progress.said = self._said.sift(
-                shown, request, rulebook, client=client, version=version, today=today
-            )
-        lacking = cards.forms_lacking(shown, rulebook, chart, ehr)
-        built = [
-            cards.build_card(
-                each,
-                rulebook,
-                version=version,
-                several_orders=several,
-                today=today,
-                new_id=self._new_id,
-                lacking=lacking,
-            )
-            for each in shown
-        ]
-        progress.cards = [card_record(each, card) for each, card in zip(shown, built, strict=True)]
-        return built
-
-    def _promise(self, progress: Progress, one: Decided, coverage: Resource, today: date) -> Given:
-        """Give what was decided under one Coverage, or what was promised before and still stands."""
-        request, rulebook = progress.request, progress.rulebook
-        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
-        facts = one.play.facts if one.play is not None else None
-        fresh = finished(one.determination, request.hook, today)
-        promised = promise(facts, fresh, self._ledger, rulebook, today)
-        given = self._give(progress, one.order, promised, _reference_to(coverage), today)
-        progress.tracks.append(given.determination.route.track if given.determination.route else "-")
-        if given.action is not None and promised.standing:
-            progress.honoured.append(given.assertion_id)
-        elif given.action is not None:
-            record = assertion_record(facts, given, rulebook, today=today, supersedes=promised.supersedes)
-            progress.assertions.append(record)
-        return given
-
-    def _give(
-        self, progress: Progress, order: DraftOrder, promised: Promise, coverage: dict[str, str], today: date
-    ) -> Given:
-        request, rulebook = progress.request, progress.rulebook
-        assert request is not None and rulebook is not None  # noqa: PT018  # set by _answer
-        return give(
-            order,
-            promised.determination,
-            hook=request.hook,
-            version=self._version(request),
-            coverage=coverage,
-            dependencies=_dependencies(order, request),
-            rulebook=rulebook,
-            today=today,
-            new_id=self._new_id,
-            standing=promised.assertion_id,
-            given_on=promised.given_on,
+    def _sift(
+        self, progress: Progress, basis: Basis, shown: list[Shown], request: HookRequest, version: str
+    ) -> list[Shown]:
+        """The cards to give: those of a moment ago are not repeated."""
+        if self._said is None or progress.rulebook is None:
+            return shown
+        given, progress.said = self._said.sift(
+            shown,
+            request,
+            progress.rulebook,
+            client=progress.client.iss if progress.client else "sandbox",
+            version=version,
+            today=progress.received.date(),
         )
-
-    def _version(self, request: HookRequest) -> str:
-        """The CRD version to answer in: the one asked for when it is spoken here, else the configured one."""
-        asked = request.requested_version
-        return asked if asked in SERIALIZERS else self._settings.default_crd_version
-
-    def _technical(self, progress: Progress, orders: list[DraftOrder], words: str, today: date) -> bytes:
-        """Every order answered `indeterminate`: the Coverage itself could not be read."""
-        request = progress.request
-        assert request is not None  # set by _answer
-        coverage = {"type": "Coverage", "display": "The patient's coverage, which could not be read"}
-        if not read_configuration(request.configuration).coverage_information:
-            return body([], [])
-        told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
-        given = [self._give(progress, o, Promise(technical(o.key, words, today)), coverage, today) for o in told]
-        progress.assertions = [assertion_record(None, each, progress.rulebook) for each in given if each.action]
-        return body([], [each.action for each in given])
+        return noting_withheld(shown, given, basis)
 
     def _write_down(self, progress: Progress, data: bytes, answered: Answered, issues: tuple[str, ...]) -> Answered:
-        request, rulebook, chart = progress.request, progress.rulebook, progress.chart
+        rulebook, made = progress.rulebook, progress.answering
+        request = made.request if made is not None else None
+        given = made if made is not None and answered.status < 400 else None
         too_large = len(data) > self._settings.max_body_bytes
         kept = data if too_large else without_token(data, request.access_token if request else None)
-        fetched = list(chart.from_query()) if chart is not None else []
+        used = made is not None and made.chart is not None and any(made.chart.from_query())
         elapsed = (time.monotonic() - progress.started) * 1000
         call = Call(
             invocation_id=progress.invocation_id,
@@ -338,20 +192,21 @@ class CrdService:
             hook_instance=request.hook_instance[:64] if request else None,
             client=progress.client.iss if progress.client else "sandbox",
             fhir_server=request.fhir_server[:200] if request and request.fhir_server else None,
-            protocol_version=self._version(request) if request else None,
+            protocol_version=made.version if made else None,
             status=answered.status,
             request=None if too_large else kept,
             request_size=len(kept),
             request_sha256=hashlib.sha256(kept).hexdigest(),
             response=answered.body,
-            token_use="used" if fetched else "not-used",  # noqa: S106  # a word of CRD's metric model, not a secret
+            token_use="used" if used else "not-used",  # noqa: S106  # a word of CRD's metric model, not a secret
             rulebook_hash=rulebook.hash if rulebook else None,
-            fetched=encode(fetched) if fetched else None,
-            timings=progress.timings,
+            fetched=progress.reads.kept if progress.reads else None,
+            basis=encode(progress.basis) if progress.basis else None,
+            timings=made.timings if made else {},
             issues=issues,
-            assertions=tuple(progress.assertions) if answered.status < 400 else (),
-            cards=tuple(progress.cards) if answered.status < 400 else (),
-            honoured=tuple(progress.honoured) if answered.status < 400 else (),
+            assertions=tuple(given.assertions) if given else (),
+            cards=tuple(given.shown) if given else (),
+            honoured=tuple(given.honoured) if given else (),
         )
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
@@ -370,10 +225,10 @@ class CrdService:
             service=call.service_id,
             status=answered.status,
             ms=call.answered_in_ms,
-            orders=len(progress.tracks),
-            tracks=progress.tracks,
-            rules=[rule for record in progress.assertions for rule in record.rule_ids],
-            cards=len(progress.cards),
+            orders=len(made.tracks) if made else 0,
+            tracks=made.tracks if made else [],
+            rules=[rule for record in made.assertions for rule in record.rule_ids] if made else [],
+            cards=len(made.shown) if made else 0,
             rulebook=rulebook.label if rulebook else None,
             issues=issues,
         )
@@ -392,36 +247,3 @@ def without_token(data: bytes, token: str | None) -> bytes:
     if b"access_token" in data:
         data = _TOKEN.sub(rb"\1removed", data)
     return data.replace(token.encode(), b"removed") if token else data
-
-
-def _reading_once(
-    chart: Chart, rulebook: Rulebook, ehr: Ehr | None, request: HookRequest
-) -> Callable[[list[Need]], Record]:
-    """Reads the record that rules need; under several Coverages what was read for one serves the next."""
-    kept: dict[frozenset[Need], Record] = {}
-
-    def read(needs: list[Need]) -> Record:
-        wanted = frozenset(needs)
-        if wanted not in kept:
-            kept[wanted] = gather_record(chart, needs, rulebook.lists, ehr, request.prefetch)
-        return kept[wanted]
-
-    return read
-
-
-def _has_nothing_to_say(one: Decided) -> bool:
-    """An encounter is told of coverage that is not there, or of a policy about it; it asks nothing of its own."""
-    if one.order.resource["resourceType"] != "Encounter":
-        return False
-    return one.play is None or (one.play.facts.match.outcome == "found" and one.determination.policy is None)
-
-
-def _reference_to(coverage: Resource) -> dict[str, str]:
-    return {"reference": references.resource_key(coverage) or "Coverage/unknown"}
-
-
-def _dependencies(order: DraftOrder, request: HookRequest) -> tuple[str, ...]:
-    """Other drafts of the same call that this order builds on, such as an induction before its maintenance."""
-    drafts = {each.key for each in request.orders} - {order.key}
-    named = [*listed(order.resource.get("basedOn")), *listed(order.resource.get("priorPrescription"))]
-    return tuple(key for reference in named if (key := references.local_key(reference)) in drafts and key is not None)

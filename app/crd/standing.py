@@ -6,9 +6,10 @@ Source: davinci-crd found-11 (guidance is honoured), resp-36 (the previous decis
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -16,8 +17,11 @@ from app.crd.coverage_information import URL
 from app.crd.determination import Determination
 from app.crd.facts import OrderFacts
 from app.fhir.json import encode
-from app.ledger import Ledger, StoredAssertion
+from app.ledger import StoredAssertion
 from app.rulebook.rulebook import Rulebook
+
+Earlier: TypeAlias = Callable[[str, str, str], StoredAssertion | None]
+"""The newest assertion by member id, order reference and coverage reference: `Ledger.latest_for_order`."""
 
 _OPEN = frozenset({"conditional", "indeterminate"})
 
@@ -46,7 +50,9 @@ class _Kept(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Kept)
 
 
-def promise(facts: OrderFacts | None, fresh: Determination, ledger: Ledger, rulebook: Rulebook, today: date) -> Promise:
+def promise(
+    facts: OrderFacts | None, fresh: Determination, earlier: Earlier, rulebook: Rulebook, today: date
+) -> Promise:
     """The standing answer when member, order content and rulebook are the same and nothing new is known; else `fresh`.
 
     An answer that was definite stands when the data behind it merely cannot be read now. A new answer names the one it
@@ -54,9 +60,7 @@ def promise(facts: OrderFacts | None, fresh: Determination, ledger: Ledger, rule
     """
     if facts is None or facts.match.member is None or not facts.match.member.member_id:
         return Promise(fresh)
-    found = ledger.latest_for_order(
-        facts.match.member.member_id, facts.order.key, f"Coverage/{facts.coverage.get('id')}"
-    )
+    found = earlier(facts.match.member.member_id, facts.order.key, f"Coverage/{facts.coverage.get('id')}")
     if found is None:
         return Promise(fresh)
     anew = Promise(fresh, supersedes=found.assertion_id)

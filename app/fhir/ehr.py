@@ -67,15 +67,20 @@ class Ehr(Protocol):
 
     def read(self, key: str) -> Fetched:
         """The resource `Type/id`."""
+        kind, _, identity = key.partition("/")
+        wanted = Read(kind, identity)
+        return self.fetch([wanted])[wanted]
 
     def search(self, type: str, params: Sequence[tuple[str, str]]) -> Fetched:  # noqa: A002
         """Every match of a search, and what it includes."""
+        wanted = Search(type, tuple(params))
+        return self.fetch([wanted])[wanted]
 
     def fetch(self, wanted: Sequence[Wanted]) -> dict[Wanted, Fetched]:
         """All of it at once; every item wanted has its result."""
 
 
-class EhrConnection:
+class EhrConnection(Ehr):
     """The EHR of one hook call. `deadline` is a time.monotonic() value for everything read through it together.
 
     The token is used for this call only: it is never logged, nor part of a repr or an exception (CRD sec-9).
@@ -93,17 +98,6 @@ class EhrConnection:
         from app.fhir.client import PooledClient
 
         return PooledClient(self._pool, self._base_url, self._token, self._deadline)
-
-    def read(self, key: str) -> Fetched:
-        """The resource `Type/id`."""
-        type_, _, id_ = key.partition("/")
-        wanted = Read(type_, id_)
-        return self.fetch([wanted])[wanted]
-
-    def search(self, type: str, params: Sequence[tuple[str, str]]) -> Fetched:  # noqa: A002
-        """Every match of a search, and what it includes."""
-        wanted = Search(type, tuple(params))
-        return self.fetch([wanted])[wanted]
 
     def fetch(self, wanted: Sequence[Wanted]) -> dict[Wanted, Fetched]:
         """All of it in parallel, each item once. Returns by the deadline, whatever the EHR does; does not raise."""

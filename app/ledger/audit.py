@@ -94,11 +94,11 @@ class _Digests:
         row = found._asdict()
         try:
             request, response = split_exchange(row)
-            fetched = None if row["fetched"] is None else unpack(row["fetched"])
+            read, basis = (None if row[name] is None else unpack(row[name]) for name in ("fetched", "basis"))
         except (zstandard.ZstdError, MemoryError):
             self._invocation_faults = [f"invocation {invocation_id} cannot be read"]
             return
-        self._invocation_digest = chain.invocation_digest(row, fetched)
+        self._invocation_digest = chain.invocation_digest(row, read, basis)
         shown = self._connection.execute(select(card).where(card.c.invocation_id == invocation_id))
         self._cards_digest = chain.cards_digest(each._asdict() for each in shown)
         self._invocation_faults = []

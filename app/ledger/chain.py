@@ -99,10 +99,12 @@ def _digest(values: list[Any]) -> str:
     return sha256(msgspec.json.encode(values)).hexdigest()
 
 
-def invocation_digest(row: Mapping[str, Any], fetched: bytes | None) -> str:
+def invocation_digest(row: Mapping[str, Any], fetched: bytes | None, basis: bytes | None) -> str:
     """Digest of an `invocation` row; the exchange enters through the two hashes the row holds."""
-    read = None if fetched is None else content_digest(fetched)
-    return _digest([*(row[name] for name in _INVOCATION), read])
+    told = [*(row[name] for name in _INVOCATION), None if fetched is None else content_digest(fetched)]
+    if basis is not None:  # a call from before a basis was kept hashes as it did
+        told.append(content_digest(basis))
+    return _digest(told)
 
 
 def assertion_digest(row: Mapping[str, Any], facts: bytes, answer: bytes) -> str:

@@ -284,7 +284,7 @@ def _events(
     call: Call, asked: Row, answered: list[Row], shown: list[Row], honoured: list[tuple[StoredAssertion, str]]
 ) -> list[Row]:
     """The events of a call, still to be numbered and chained. Every call has one: none is off the chain."""
-    told, cards = chain.invocation_digest(asked, call.fetched), chain.cards_digest(shown)
+    told, cards = chain.invocation_digest(asked, call.fetched, call.basis), chain.cards_digest(shown)
     occurred_at = instant(call.received_at + timedelta(milliseconds=call.answered_in_ms))
 
     def event(kind: str, about: AssertionRecord | None = None, digest: str | None = None) -> Row:

@@ -13,7 +13,8 @@ class Invocation:
 
     `client` is the issuer of the client's JWT, or "sandbox". `status` is the HTTP status. `request` is None when
     the body was too large to keep; its size (bytes) and SHA-256 (hex) are kept all the same. `fetched` is JSON of
-    what was read from the EHR. `token_use` is "used", "not-used" or "rejected" (CRD metric model, tokenUse).
+    what the EHR was asked and said, `basis` of what else the answer rested on (app.crd.basis). `token_use` is "used",
+    "not-used" or "rejected" (CRD metric model, tokenUse).
     `answered_in_ms` and the stages in `timings` are milliseconds. `issues` are short codes, never PHI.
     """
 
@@ -34,6 +35,7 @@ class Invocation:
     token_use: str
     rulebook_hash: str | None = None
     fetched: bytes | None = None
+    basis: bytes | None = None
     timings: dict[str, float]
     issues: tuple[str, ...] = ()
 

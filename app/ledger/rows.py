@@ -62,6 +62,7 @@ def invocation_row(call: Invocation) -> Row:
         "token_use": call.token_use,
         "rulebook_hash": call.rulebook_hash,
         "fetched": None if call.fetched is None else pack(call.fetched),
+        "basis": None if call.basis is None else pack(call.basis),
         "timings": _json(call.timings),
         "issues": _json(call.issues),
     }
@@ -97,6 +98,7 @@ def stored_invocation(row: Mapping[str, Any]) -> StoredInvocation:
         token_use=row["token_use"],
         rulebook_hash=row["rulebook_hash"],
         fetched=None if row["fetched"] is None else unpack(row["fetched"]),
+        basis=None if row["basis"] is None else unpack(row["basis"]),
         timings=msgspec.json.decode(row["timings"], type=dict[str, float]),
         issues=msgspec.json.decode(row["issues"], type=tuple[str, ...]),
     )

@@ -63,6 +63,7 @@ invocation = Table(
     Column("fetched", LargeBinary),
     Column("timings", Text, nullable=False),
     Column("issues", Text, nullable=False),
+    Column("basis", LargeBinary),
 )
 
 assertion = Table(

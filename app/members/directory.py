@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,7 +15,7 @@ class MemberDirectory:
 
     def __init__(self, sources: Sequence[MemberSource], grants: Grants | None = None) -> None:
         self._sources = tuple(sources)
-        self.grants = grants or Grants()
+        self._grants = grants or Grants()
 
     def find(self, coverage: dict[str, Any], patient: dict[str, Any] | None, on: date) -> MemberMatch:
         """The member a Coverage stands for on `on`. A source that knows the member ends the search, even if `ended`."""
@@ -26,3 +26,7 @@ class MemberDirectory:
                 return match
             first = first or match
         return first or MemberMatch("not-found", words="No member source is configured.")
+
+    def grants_about(self, member_id: str, npis: Iterable[str]) -> Grants:
+        """What is granted to a member, and to the people with these NPIs."""
+        return self._grants.about(member_id, npis)

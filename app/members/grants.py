@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -20,8 +20,8 @@ Code = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Grant:
-    """A grant in force from a day up to, not including, another."""
+class Grant:
+    """A grant in force from a day up to, not including, another; `end` None: until further notice."""
 
     subject: str
     about: str
@@ -30,56 +30,73 @@ class _Grant:
     number: str = ""
 
     def in_force(self, on: date) -> bool:
+        """Whether it is in force on a day."""
         return self.start <= on and (self.end is None or on < self.end)
 
 
-@dataclass(frozen=True, slots=True)
 class Grants:
-    """All grants. A file that is not there answers nothing: no grant, and an unknown network."""
+    """All grants, or those `about` one member and some people. No `networks`: the network is unknown."""
 
-    authorizations: tuple[_Grant, ...] = ()
-    gold_cards: tuple[_Grant, ...] = ()
-    networks: tuple[_Grant, ...] | None = None
-    _by_member: dict[str, tuple[_Grant, ...]] = field(default_factory=dict)
+    def __init__(
+        self,
+        authorizations: Iterable[Grant] = (),
+        gold_cards: Iterable[Grant] = (),
+        networks: Iterable[Grant] | None = None,
+    ) -> None:
+        self.authorizations = _by_subject(authorizations)
+        self.gold_cards = _by_subject(gold_cards)
+        self.networks = None if networks is None else _by_subject(networks)
 
     @classmethod
     def read(cls, folder: Path) -> Grants:
         """Read the files of a folder; SettingsError names the line that is wrong."""
-        authorizations = tuple(_read(folder / "authorizations.csv", "member_id", "number"))
-        by_member: dict[str, tuple[_Grant, ...]] = {}
-        for grant in authorizations:
-            by_member[grant.subject] = (*by_member.get(grant.subject, ()), grant)
         networks = folder / "networks.csv"
         return cls(
-            authorizations,
-            tuple(_read(folder / "gold_cards.csv", "npi")),
-            tuple(_read(networks, "npi", about="plan")) if networks.exists() else None,
-            by_member,
+            _read(folder / "authorizations.csv", "member_id", "number"),
+            _read(folder / "gold_cards.csv", "npi"),
+            _read(networks, "npi", about="plan") if networks.exists() else None,
+        )
+
+    def about(self, member_id: str, npis: Iterable[str]) -> Grants:
+        """The grants of one member and some people. Of these every question has the answer that all grants give."""
+        people = sorted(npis)
+        return Grants(
+            self.authorizations.get(member_id, ()),
+            [grant for npi in people for grant in self.gold_cards.get(npi, ())],
+            None if self.networks is None else [grant for npi in people for grant in self.networks.get(npi, ())],
         )
 
     def authorization(self, member_id: str, codes: Iterable[Code], on: date) -> str | None:
         """Number of an authorization in force for one of these codes."""
         wanted = {" ".join(code) for code in codes}
-        for grant in self._by_member.get(member_id, ()):
+        for grant in self.authorizations.get(member_id, ()):
             if grant.about in wanted and grant.in_force(on):
                 return grant.number
         return None
 
     def gold_carded(self, npi: str | None, codes: Iterable[Code], on: date) -> bool:
         """Whether the orderer needs no authorization for one of these codes."""
+        carded = self.gold_cards.get(npi or "", ())
+        if not carded:
+            return False
         wanted = {" ".join(code) for code in codes} | {"*"}
-        return npi is not None and any(
-            g.subject == npi and g.about in wanted and g.in_force(on) for g in self.gold_cards
-        )
+        return any(grant.about in wanted and grant.in_force(on) for grant in carded)
 
     def in_network(self, npi: str | None, plan: str | None, on: date) -> bool | None:
         """Whether a performer is in the plan's network; None when nobody can say."""
         if npi is None or self.networks is None:
             return None
-        return any(g.subject == npi and g.about in ("", plan or "") and g.in_force(on) for g in self.networks)
+        return any(grant.about in ("", plan or "") and grant.in_force(on) for grant in self.networks.get(npi, ()))
 
 
-def _read(path: Path, subject: str, *more: str, about: str | None = None) -> Iterable[_Grant]:
+def _by_subject(grants: Iterable[Grant]) -> dict[str, tuple[Grant, ...]]:
+    found: dict[str, list[Grant]] = {}
+    for grant in grants:
+        found.setdefault(grant.subject, []).append(grant)
+    return {subject: tuple(each) for subject, each in found.items()}
+
+
+def _read(path: Path, subject: str, *more: str, about: str | None = None) -> Iterable[Grant]:
     if not path.exists():
         return
     lines = [(n, line) for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
@@ -94,7 +111,7 @@ def _read(path: Path, subject: str, *more: str, about: str | None = None) -> Ite
         start, end = dates.first_day(row["from"]), dates.first_day(row["to"]) if row.get("to") else None
         if not row[subject] or start is None or (row.get("to") and end is None):
             raise SettingsError(f"{path}:{number}: a {subject} and a 'from' day (year-month-day) are needed.")
-        yield _Grant(row[subject], _about(row, path, number, about), start, end, row.get("number", ""))
+        yield Grant(row[subject], _about(row, path, number, about), start, end, row.get("number", ""))
 
 
 def _about(row: dict[str, str], path: Path, number: int, column: str | None) -> str:

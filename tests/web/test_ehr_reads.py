@@ -172,6 +172,7 @@ def test_what_was_read_is_kept_and_the_token_is_not(app: Flask, ehr: EhrActions,
     ehr.sign(live(fhir, "mri"))
     (call,) = app.extensions["ledger"].recent(1)
     assert call.token_use == "used"
-    assert {resource["resourceType"] for resource in json.loads(call.fetched)} >= {"Patient", "Coverage", "Condition"}
+    read = [resource for asked in json.loads(call.fetched) for resource in asked["resources"]]
+    assert {resource["resourceType"] for resource in read} >= {"Patient", "Coverage", "Condition"}
     assert TOKEN.encode() not in call.fetched + call.response
     assert TOKEN.encode() not in call.request

@@ -97,7 +97,7 @@ def test_a_fault_is_answered_recorded_and_found(
     def fault(*_: object, **__: object) -> None:
         raise ValueError("Robin Sample has a secret")
 
-    monkeypatch.setattr("app.crd.service.choose_coverages", fault)
+    monkeypatch.setattr("app.crd.answering.choose_coverages", fault)
     answer = ehr.sign(example("mri"))
     assert answer.status == 500
     (call,) = app.extensions["ledger"].recent(1)
