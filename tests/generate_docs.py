@@ -33,6 +33,7 @@ from app.ledger import Ledger
 from app.members import MemberDirectory
 from app.members.roster import Roster
 from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.standards import STANDARDS_COLUMNS, STATUSES
 from app.settings import ROOT, Settings
 from benefit_router import COLUMNS
 from benefit_router.columns import LEVEL_WEIGHTS
@@ -118,6 +119,20 @@ def routing_columns() -> str:
         weight = str(column.weight or "")
         rows.append((f"`{column.name}`", required, _cell(column.meaning), f"`{column.example}`", allowed, weight))
     return _table(("column", "", "meaning", "example", "allowed", "weight"), rows)
+
+
+def standards_columns() -> str:
+    """Every column of standards.csv."""
+    rows = [
+        (f"`{column.name}`", "" if column.optional else "required", _cell(column.meaning), f"`{column.example}`")
+        for column in STANDARDS_COLUMNS
+    ]
+    return _table(("column", "", "meaning", "example"), rows)
+
+
+def standards_statuses() -> str:
+    """Every status of standards.csv."""
+    return _table(("status", "meaning"), [(f"`{name}`", words) for name, words in STATUSES.items()])
 
 
 _VOCABULARIES = {
@@ -276,6 +291,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
     "routing-columns": routing_columns,
+    "standards-columns": standards_columns,
+    "standards-statuses": standards_statuses,
     "match-weights": match_weights,
     "payer-keys": lambda: keys("payer"),
     "policy-keys": lambda: keys("policy"),

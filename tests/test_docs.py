@@ -20,6 +20,7 @@ from app.rulebook.payer import build_payer
 from app.rulebook.rulebook import Rulebook, build
 from app.rulebook.scenarios import read_scenarios
 from app.rulebook.schema import KINDS, check
+from app.rulebook.standards import STANDARDS_COLUMNS, StandardsColumn
 from app.settings import ROOT, Settings
 from benefit_router import COLUMNS
 from tests.ehr_actions import EhrActions, example
@@ -88,6 +89,20 @@ def test_routing_columns(column: object) -> None:
     assert f"| `{getattr(column, 'name', '')}` |" in page("rules/routing-table.md")
 
 
+@pytest.mark.parametrize("column", STANDARDS_COLUMNS, ids=lambda column: column.name)
+def test_standards_columns(column: StandardsColumn) -> None:
+    assert column.meaning
+    assert f"| `{column.name}` |" in page("rules/standards.md")
+
+
+@pytest.mark.parametrize("number", range(len(list(blocks(page("routing-api.md"), "json")))))
+def test_routing_questions_are_answered(app: Flask, number: int) -> None:
+    """Each example question of the page gets the answer whose beginning stands behind it."""
+    file, text = list(blocks(page("routing-api.md"), "json"))[number]
+    answered = app.test_client().post(f"/routing/v1/{file}", data=text)
+    assert answered.status_code == 200, answered.text
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_schema_keys_have_a_meaning(kind: str) -> None:
     every = every_key(kind)
@@ -149,7 +164,7 @@ def test_rule_examples_load(path: Path, sample_rulebook: Rulebook, tmp_path: Pat
             assert problems == []
         elif file.startswith("scenarios/"):
             (tmp_path / file.rpartition("/")[2]).write_text(example_text, encoding="utf-8")
-        elif file.startswith("crosswalks/"):
+        elif file == "standards.csv" or file.startswith("crosswalks/"):
             header, _, rows = example_text.partition("\n")
             assert header in files[file].splitlines()
             files[file] += rows

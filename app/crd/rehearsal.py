@@ -40,9 +40,19 @@ class Rehearsal:
 
     @classmethod
     def of(
-        cls, body: bytes, *, directory: MemberDirectory, payer: Payer, today: date, record: Record | None = None
+        cls,
+        body: bytes,
+        *,
+        directory: MemberDirectory,
+        payer: Payer,
+        today: date,
+        record: Record | None = None,
+        any_payer: bool = True,
     ) -> Self:
-        """Read a call of any hook and any payer's member. Raises RequestError when a live service would refuse it."""
+        """Read a call of any hook. Raises RequestError when a live service would refuse it.
+
+        `any_payer` takes the Coverage of whichever payer, as the sandbox does.
+        """
         data = decode(body)
         hook = data.get("hook") if isinstance(data, dict) else None
         if not isinstance(hook, str) or hook not in SERVICE_IDS.values():
@@ -50,7 +60,7 @@ class Rehearsal:
         request = parse_request(body, hook, order_types=TYPES.get(hook, frozenset()), max_orders=_MAX_ORDERS)
         chart = Chart.from_request(request)
         orders = tuple(find_subjects(request, chart, None))
-        coverage = choose_coverages(chart, payer, any_payer=True, could_query=False, several=True)[0]
+        coverage = choose_coverages(chart, payer, any_payer=any_payer, could_query=False, several=True)[0]
         return cls(request, orders, chart, coverage, directory, today, record or {})
 
     def decide(self, rulebook: Rulebook) -> list[Decided]:

@@ -19,6 +19,7 @@ from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
 from app.rulebook.prefill import Prefill, build_prefill
 from app.rulebook.scope import Names
+from app.rulebook.standards import STANDARDS_FILE, Standard, read_standards
 from benefit_router import Code, CodeList, Problem, RoutingTable, Rule, Vocabulary, read_table
 
 ROUTES_FILE = "benefit_routes.csv"
@@ -45,6 +46,7 @@ class Rulebook:
     questionnaires: Mapping[str, str]
     forms: Mapping[str, Mapping[str, Any]]
     prefills: Mapping[str, Prefill]
+    standards: tuple[Standard, ...]
     files: Mapping[str, str]
     _policies: _ByCode[Policy]
     _guidance: _ByCode[Guidance]
@@ -139,7 +141,7 @@ class Loaded:
 def read_files(rules: Path, questionnaires: Path) -> dict[str, str]:
     """The texts a rulebook is built from, by path relative to the rules folder (forms under `questionnaires/`)."""
     files: dict[str, str] = {}
-    found = [rules / "payer.yaml", rules / ROUTES_FILE]
+    found = [rules / "payer.yaml", rules / ROUTES_FILE, rules / STANDARDS_FILE]
     for folder in _FOLDERS:
         found += sorted((rules / folder).glob("*.csv")) + sorted((rules / folder).glob("*.yaml"))
     for path in found:
@@ -197,6 +199,8 @@ def build(files: Mapping[str, str]) -> Loaded:
     if payer is None:
         return Loaded(None, tuple(problems))
 
+    # Rulebooks stored before there was such a file are built without it.
+    standards = read_standards(files[STANDARDS_FILE], payer.lines, problems) if STANDARDS_FILE in files else ()
     names = Names(lists, payer.lines, payer.plans, payer.contacts, questionnaires)
     policies = [
         build_policy(document, names, problems)
@@ -222,6 +226,7 @@ def build(files: Mapping[str, str]) -> Loaded:
         crosswalks=crosswalks,
         lists=lists,
         questionnaires=questionnaires,
+        standards=standards,
         forms=forms,
         prefills=prefills,
         files=dict(files),

@@ -16,7 +16,7 @@ from app.errors import InvalidRequest
 
 # Less than this grows as often as it shrinks.
 _WORTH_PACKING = 1024
-_SERVICES = "/cds-services"
+_SERVICES = ("/cds-services", "/routing/v1")
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Encoding, Content-Type",
@@ -90,7 +90,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
 
 
 def _is_service() -> bool:
-    return request.path == _SERVICES or request.path.startswith(f"{_SERVICES}/")
+    return any(request.path == service or request.path.startswith(f"{service}/") for service in _SERVICES)
 
 
 def _is_let_in(origins: tuple[str, ...]) -> bool:

@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from app.errors import AuthenticationFailed, RequestError, StateError
+from app.errors import AuthenticationFailed, LedgerError, RequestError, StateError
 from app.fhir import outcomes
 from app.fhir.json import encode
 
@@ -29,6 +29,12 @@ def register(app: Flask) -> None:
     def _state_error(error: StateError) -> Response:
         log.error("state.failed", error=str(error))
         words = "It cannot be checked now who is calling. Please try again."
+        return _outcome(503, outcomes.operation_outcome(outcomes.issue("fatal", "transient", words)))
+
+    @app.errorhandler(LedgerError)
+    def _ledger_error(error: LedgerError) -> Response:
+        log.error("ledger.failed", error=str(error))
+        words = "The answer could not be recorded, so it is not given. Please try again."
         return _outcome(503, outcomes.operation_outcome(outcomes.issue("fatal", "transient", words)))
 
     @app.errorhandler(HTTPException)
