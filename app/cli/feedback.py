@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from app.cli.ledger import data_dir
 from app.cli.opened import open_ledger
-from app.cli.options import settings_from
+from app.cli.options import Since, settings_from
 from app.ledger import FeedbackLine
 
 _COLUMNS = ("card", "shown", "accepted", "overridden", "no answer", "reasons")
 _TOP = 3
-
-
-class Since(click.ParamType[datetime]):
-    """So many days before now (`30d`), or the start of a day in UTC (`2026-11-01`)."""
-
-    name = "days or date"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            if days := re.fullmatch(r"(\d{1,5})d", value, re.ASCII):
-                return datetime.now(UTC) - timedelta(days=int(days[1]))
-            return datetime.combine(date.fromisoformat(value), time(), UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is neither a number of days, such as 30d, nor a date, such as 2026-11-01.")
 
 
 @click.group()

@@ -1,11 +1,14 @@
-"""Settings from flags and the environment, with mistakes explained."""
+"""Settings from flags and the environment, and kinds of values, with mistakes explained."""
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import click
 from pydantic import ValidationError
 
 from app.errors import SettingsError
@@ -25,3 +28,17 @@ def settings_from(**flags: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         raise SettingsError(f"Setting {name} (SIGNPOST_{name.upper()}): {first['msg']}.") from None
+
+
+class Since(click.ParamType[datetime]):
+    """So many days before now (`30d`), or the start of a day in UTC (`2026-11-01`)."""
+
+    name = "days or date"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            if days := re.fullmatch(r"(\d{1,5})d", value, re.ASCII):
+                return datetime.now(UTC) - timedelta(days=int(days[1]))
+            return datetime.combine(date.fromisoformat(value), time(), UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither a number of days, such as 30d, nor a date, such as 2026-11-01.")

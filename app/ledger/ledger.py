@@ -235,6 +235,15 @@ class Ledger:
         query = select(invocation).where(invocation.c.invocation_id == invocation_id)
         return next(iter(self._find(query, stored_invocation)), None)
 
+    def answered_between(self, since: datetime | None, until: datetime | None) -> list[str]:
+        """Ids of the invocations that were answered (HTTP below 400) from `since` up to, not including, `until`."""
+        query = select(invocation.c.invocation_id).where(invocation.c.status < 400)
+        if since is not None:
+            query = query.where(invocation.c.received_at >= instant(since))
+        if until is not None:
+            query = query.where(invocation.c.received_at < instant(until))
+        return self._find(query.order_by(invocation.c.received_at), lambda row: str(row["invocation_id"]))
+
     def recent(self, limit: int) -> list[StoredInvocation]:
         """The latest invocations, newest first."""
         newest = select(invocation).order_by(invocation.c.received_at.desc(), invocation.c.invocation_id)

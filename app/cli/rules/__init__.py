@@ -7,6 +7,7 @@ import click
 from app.cli.rules.check import check
 from app.cli.rules.explain import explain
 from app.cli.rules.test import test
+from app.cli.rules.whatif import whatif
 
 
 @click.group()
@@ -14,5 +15,5 @@ def rules() -> None:
     """Check and try the rule files."""
 
 
-for command in (check, test, explain):
+for command in (check, test, explain, whatif):
     rules.add_command(command)
