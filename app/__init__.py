@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> Flask:
     from app.crd.routing_service import RoutingService
     from app.crd.said import SaidCards
     from app.crd.service import CrdService
+    from app.encryption import Encryption
     from app.fhir.ehr import ConnectionPool, HostPolicy
     from app.ledger import Ledger
     from app.members import Grants, MemberDirectory
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> Flask:
         return MemberDirectory([source for name in sources if (source := by_name[name]) is not None], grants)
 
     ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    encryption = Encryption.of([key.get_secret_value() for key in settings.encryption_keys], settings.key_path)
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.
     policy = HostPolicy(None if settings.sandbox else ())
     pool = ConnectionPool(policy, max_bytes=settings.ehr_max_bytes, max_pages=settings.ehr_max_pages)
@@ -66,7 +68,10 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
     said = SaidCards(state, settings.repeat_cards_after) if settings.repeat_cards_after else None
-    app.extensions["crd"] = CrdService(settings, keeper, directory, pool, ledger, said=said, state=state)
+    app.extensions["encryption"] = encryption
+    app.extensions["crd"] = CrdService(
+        settings, keeper, directory, pool, ledger, said=said, encryption=encryption, state=state
+    )
     app.extensions["routing"] = RoutingService(keeper, directory, ledger, any_payer=settings.sandbox)
     app.register_blueprint(cds_hooks.blueprint)
     app.register_blueprint(feedback.blueprint)

@@ -12,6 +12,7 @@
     ├── EhrError                  the EHR's FHIR server did not deliver   → the answer says `indeterminate`
     ├── RulebookError             rule files that must not go live        → the running rulebook stays
     ├── StateError                what workers share cannot be reached    → 503, who calls cannot be checked
+    ├── EncryptionError           what was kept cannot be opened          → as if it had not been kept, and logged
     ├── LedgerError               the answer could not be written down    → 503, the answer is not sent
     ├── ReplayError               a past answer cannot be given again     → the message says what is gone
     └── SettingsError             the service cannot start like this      → exit 2 with the remedy
@@ -104,6 +105,10 @@ class RulebookError(SignpostError):
 
 class StateError(SignpostError):
     """The state that the workers share could not be read or written."""
+
+
+class EncryptionError(SignpostError):
+    """Something sealed does not open."""
 
 
 class LedgerError(SignpostError):

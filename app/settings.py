@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +89,23 @@ class Settings(BaseSettings):
         description="Answer 400 when a CRD 2.2 call brings several active Coverages of this payer (hook-13). "
         "Off, and for CRD 2.0, each is answered under its own assertion.",
     )
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Keys for what is kept of patients, 32 bytes in base64 each, with commas; the first encrypts, all "
+        "decrypt. Left out: encryption.key in the data folder, made where there is none.",
+    )
+    snapshot_hours: float = Field(
+        72.0,
+        gt=0,
+        le=2160,
+        description="Hours for which what a form needs of the patient's record is kept after order time.",
+    )
+    snapshot_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=5,
+        description="Most seconds a hook spends on reading for prefill, once the answer is known; 0 reads nothing.",
+    )
     dtr_app_url: str | None = Field(
         None,
         pattern="^https?://",
@@ -103,7 +120,7 @@ class Settings(BaseSettings):
         "info", description="Least severe log line written."
     )
 
-    @field_validator("member_sources", "cors_origins", mode="before")
+    @field_validator("member_sources", "cors_origins", "encryption_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """The environment gives one string."""
@@ -124,6 +141,11 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """Where the ledger is kept."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').resolve()}"
+
+    @property
+    def key_path(self) -> Path:
+        """Where the embedded encryption key is kept."""
+        return self.data_dir / "encryption.key"
 
     @property
     def clients_path(self) -> Path:

@@ -20,6 +20,7 @@ FLOORS = (
     {"hooks"},
     {"rulebook", "members", "ledger", "state"},
     {"fhir", "fhirpath"},
+    {"encryption"},
     {"errors", "settings", "logs"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,14 @@ def migrate(data_dir: Path | None) -> None:
     """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
     Ledger.migrate(settings_from(data_dir=data_dir).ledger_url)
     click.echo("The ledger is up to date.")
+
+
+@ledger.command()
+@data_dir
+def purge(data_dir: Path | None) -> None:
+    """Delete what was kept of patients' records for forms and has expired."""
+    gone = open_ledger(settings_from(data_dir=data_dir)).purge_snapshots(datetime.now(UTC))
+    click.echo(f"{gone} snapshots deleted")
 
 
 def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:

@@ -63,6 +63,8 @@ class Answering:
     decided: list[list[Decided]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     assertions: list[AssertionRecord] = field(default_factory=list)
+    # New assertions that ask for forms, with what was decided and the names of the forms.
+    asking: list[tuple[AssertionRecord, Decided, tuple[str, ...]]] = field(default_factory=list)
     honoured: list[str] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
     shown: list[CardRecord] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Answering:
         except EhrError as trouble:
             return self._technical(request, orders, trouble.reason)
         self._decide(request, chart, ehr, orders, coverages)
-        with self._stage("respond"):
+        with self.stage("respond"):
             return self._respond(request, chart, ehr, coverages)
 
     def decide(self, data: bytes) -> list[list[Decided]]:
@@ -92,13 +94,13 @@ class Answering:
         return spoken(self.request, self.options)
 
     def _read(self, data: bytes) -> tuple[HookRequest, Chart, Ehr | None, list[DraftOrder]]:
-        with self._stage("parse"):
+        with self.stage("parse"):
             types = TYPES.get(self.hook, frozenset())
             request = parse_request(data, self.hook, order_types=types, max_orders=self.options.max_orders)
             self.request = request
             chart = self.chart = Chart.from_request(request)
         ehr = self.sources.connect(request)
-        with self._stage("gather"):
+        with self.stage("gather"):
             orders = find_subjects(request, chart, ehr)
             gather(chart, request, orders, ehr)
         return request, chart, ehr, orders
@@ -131,7 +133,7 @@ class Answering:
                 rulebook=self.sources.rulebook,
                 read_record=read_record,
                 today=self.today,
-                stage=self._stage,
+                stage=self.stage,
             )
             for coverage in coverages
         ]
@@ -195,6 +197,9 @@ class Answering:
         elif given.action is not None:
             record = assertion_record(facts, given, rulebook, today=self.today, supersedes=promised.supersedes)
             self.assertions.append(record)
+            forms = [form for answer in given.determination.answers for form in answer.questionnaires]
+            if forms:
+                self.asking.append((record, one, tuple(dict.fromkeys(forms))))
         return given
 
     def _give(self, request: HookRequest, order: DraftOrder, promised: Promise, coverage: dict[str, str]) -> Given:
@@ -224,7 +229,7 @@ class Answering:
         return body([], [each.action for each in given])
 
     @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[None]:
         """Time a stage, in milliseconds."""
         started = time.perf_counter()
         try:

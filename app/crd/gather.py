@@ -106,7 +106,7 @@ def gather_record(
     for kind, names in codes_of.items():
         name = RECORD_PREFETCH[kind]
         if prefetch.get(name) is not None and name not in chart.failed:
-            record[kind] = _sent(kind, chart, partial=name in chart.partial)
+            record[kind] = sent(kind, RECORD_TYPES[kind], chart, partial=name in chart.partial)
         elif ehr is None:
             record[kind] = Kept((), f"the patient's {kind} could not be read: the call gives no access to the EHR")
         else:
@@ -124,11 +124,11 @@ def gather_record(
     return record
 
 
-def _sent(kind: str, chart: Chart, *, partial: bool) -> Kept:
+def sent(kind: str, resource_type: str, chart: Chart, *, partial: bool) -> Kept:
     """What the client sent of the record on its own account; drafts and other patients' records are no part of it."""
     drafts = {id(resource) for resource in chart.in_context()}
     found = []
-    for resource in chart.of_type(RECORD_TYPES[kind]):
+    for resource in chart.of_type(resource_type):
         patient = references.patient_of(resource)
         others = patient is not None and patient.kind in ("relative", "absolute") and patient.id != chart.patient_id
         if id(resource) not in drafts and not others:
@@ -141,11 +141,30 @@ def _search(kind: str, patient_id: str, names: set[str] | None, lists: Mapping[s
     wanted: tuple[tuple[str, str], ...] = (("patient", patient_id), *params)
     # `code` finds no MedicationRequest that names its drug by reference, so those are read whole.
     if names and kind != "medications":
-        codes = [code for name in sorted(names) for code in lists[name].exact]
-        if not any(lists[name].prefixes for name in names):
-            tokens = sorted(f"{system_from_short_name(system) or system}|{code}" for system, code in codes)
-            wanted += (("code", ",".join(tokens)),)
+        wanted += code_param([lists[name] for name in sorted(names)])
     return Search(resource_type, wanted)
+
+
+def code_param(lists: Sequence[CodeList]) -> tuple[tuple[str, str], ...]:
+    """The `code` of a search for what is in these lists; none when one lists prefixes, which no search knows."""
+    if any(each.prefixes for each in lists):
+        return ()
+    codes = [code for each in lists for code in each.exact]
+    return (("code", ",".join(sorted(f"{system_from_short_name(system) or system}|{code}" for system, code in codes))),)
+
+
+def named_by(chart: Chart, resource: Resource) -> list[Resource]:
+    """What an order's own elements refer to, and what those do in turn, as far as the chart has it."""
+    found: dict[int, Resource] = {}
+    waiting: list[tuple[Resource, tuple[tuple[str, ...], ...]]] = [(resource, _ORDER_REFERENCES)]
+    for holder, paths in waiting:
+        for path in paths:
+            for reference in _references(holder, path):
+                target = chart.resolve(reference, holder)
+                if target is not None and id(target) not in found:
+                    found[id(target)] = target
+                    waiting.append((target, _NEXT_REFERENCES.get(str(target.get("resourceType")), ())))
+    return list(found.values())
 
 
 def _missing(

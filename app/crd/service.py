@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -19,6 +19,8 @@ from app.crd.cards import Shown
 from app.crd.determine import place_of
 from app.crd.recent_reads import RecentReads
 from app.crd.said import SaidCards
+from app.crd.snapshot import seal, take
+from app.encryption import Encryption
 from app.errors import (
     InvalidRequest,
     LedgerError,
@@ -32,7 +34,7 @@ from app.fhir.ehr import ConnectionPool, Ehr, EhrConnection
 from app.fhir.json import encode
 from app.hooks.discovery import SERVICE_IDS
 from app.hooks.request import HookRequest
-from app.ledger import Call, Ledger, RulebookRecord
+from app.ledger import Call, Ledger, RulebookRecord, SnapshotRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
@@ -67,6 +69,9 @@ class Progress:
     basis: Basis | None = None
     reads: NotedReads | None = None
     answering: Answering | None = None
+    connection: EhrConnection | None = None
+    snapshots: list[SnapshotRecord] = field(default_factory=list)
+    read_for_forms: bool = False
     said: list[str] = field(default_factory=list)
 
 
@@ -82,6 +87,7 @@ class CrdService:
         ledger: Ledger,
         *,
         said: SaidCards | None = None,
+        encryption: Encryption | None = None,
         state: SharedState | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -92,6 +98,7 @@ class CrdService:
         self._pool = pool
         self._ledger = ledger
         self._said = said
+        self._encryption = encryption
         self._state = state
         self._clock = clock
         self._new_id = new_id
@@ -137,8 +144,16 @@ class CrdService:
             new_id=ids_of(progress.invocation_id),
         )
         hook, today = SERVICE_IDS[progress.service_id], progress.received.date()
-        progress.answering = Answering(hook, today, sources, self._options)
-        return progress.answering.answer(data)
+        made = progress.answering = Answering(hook, today, sources, self._options)
+        answer = made.answer(data)
+        if made.asking and self._encryption is not None:
+            try:
+                with made.stage("snapshot"):
+                    self._keep_for_forms(progress, made, self._encryption)
+            except Exception as error:  # a fault of ours in what comes after the answer must not take it away
+                name, at = type(error).__name__, place_of(error)
+                log.error("snapshot.fault", invocation=progress.invocation_id, error=name, at=at)
+        return answer
 
     def _ehr(self, request: HookRequest, progress: Progress, basis: Basis) -> Ehr | None:
         """The EHR of this call, when it may be asked. The token stays in the connection, which dies with the call."""
@@ -149,8 +164,9 @@ class CrdService:
             raise InvalidRequest(
                 "This fhirServer is not registered for the client.", element="fhirServer", code="security"
             )
-        deadline = progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
-        ehr: Ehr = EhrConnection(pool, request.fhir_server, request.access_token, deadline)
+        deadline = self._ehr_deadline(progress)
+        progress.connection = EhrConnection(pool, request.fhir_server, request.access_token, deadline)
+        ehr: Ehr = progress.connection
         if self._state is not None and self._settings.ehr_cache_seconds:
             client = progress.client.iss if progress.client is not None else ""
             scope = f"{client} {request.fhir_server} {request.patient_id}"
@@ -158,6 +174,32 @@ class CrdService:
         basis.could_query = True
         progress.reads = NotedReads(ehr)
         return progress.reads
+
+    def _ehr_deadline(self, progress: Progress) -> float:
+        return progress.started + self._settings.answer_within - _AFTER_EHR_SECONDS
+
+    def _keep_for_forms(self, progress: Progress, made: Answering, encryption: Encryption) -> None:
+        """Keep what the forms that were asked for will need; the answer is ready, so only with what time is left.
+
+        Not through the noted reads: an answer does not rest on this, and it must stand nowhere in the clear.
+        """
+        ehr = progress.connection
+        if ehr is not None:
+            until = time.monotonic() + self._settings.snapshot_seconds
+            ehr = ehr.until(min(until, self._ehr_deadline(progress)))
+        assert made.request is not None and made.chart is not None  # noqa: PT018  # an answer was made of them
+        taken = take(
+            made.asking,
+            chart=made.chart,
+            request=made.request,
+            rulebook=made.sources.rulebook,
+            ehr=ehr,
+            now=progress.received,
+        )
+        lifetime = timedelta(hours=self._settings.snapshot_hours)
+        of = {record.assertion_id: record for record, _, _ in made.asking}
+        progress.snapshots = [seal(kept, of[each], encryption, lifetime) for each, kept in taken.items()]
+        progress.read_for_forms = ehr is not None and ehr.used
 
     def _sift(
         self, progress: Progress, basis: Basis, shown: list[Shown], request: HookRequest, version: str
@@ -181,7 +223,8 @@ class CrdService:
         given = made if made is not None and answered.status < 400 else None
         too_large = len(data) > self._settings.max_body_bytes
         kept = data if too_large else without_token(data, request.access_token if request else None)
-        used = made is not None and made.chart is not None and any(made.chart.from_query())
+        read = made is not None and made.chart is not None and any(made.chart.from_query())
+        used = read or progress.read_for_forms
         elapsed = (time.monotonic() - progress.started) * 1000
         call = Call(
             invocation_id=progress.invocation_id,
@@ -207,6 +250,7 @@ class CrdService:
             assertions=tuple(given.assertions) if given else (),
             cards=tuple(given.shown) if given else (),
             honoured=tuple(given.honoured) if given else (),
+            snapshots=tuple(progress.snapshots) if given else (),
         )
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:

@@ -92,6 +92,11 @@ class EhrConnection(Ehr):
         self._base_url = base_url.strip().rstrip("/")
         self._token = access_token
         self._deadline = deadline
+        self.used = False  # whether anything was asked for over it
+
+    def until(self, deadline: float) -> EhrConnection:
+        """The same EHR on the same token, with a deadline of its own."""
+        return EhrConnection(self._pool, self._base_url, self._token, deadline)
 
     @cached_property
     def _client(self) -> PooledClient:
@@ -112,6 +117,7 @@ class EhrConnection(Ehr):
             return dict.fromkeys(wanted, _lacking("The EHR's FHIR server is not one this service may read"))
         if not wanted or time.monotonic() >= self._deadline:
             return dict.fromkeys(wanted, _lacking(LATE))
+        self.used = True
         client = self._client
         under_way: dict[Wanted, tuple[Future[Fetched], Exchange]] = {}
         for item in wanted:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Select, Text, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, select
 
 from app.errors import LedgerError
 from app.ledger import chain, schema, standing
@@ -19,6 +19,7 @@ from app.ledger.records import (
     FeedbackLine,
     FeedbackRecord,
     RulebookRecord,
+    SnapshotRecord,
     StoredAssertion,
     StoredFeedback,
     StoredInvocation,
@@ -31,14 +32,16 @@ from app.ledger.rows import (
     instant,
     invocation_row,
     rulebook_row,
+    snapshot_row,
     stored_assertion,
     stored_card,
     stored_feedback,
     stored_invocation,
     stored_rulebook,
+    stored_snapshot,
 )
 from app.ledger.store import WAIT_S, Store, Synchronous, create_sqlite_file, use_write_ahead_log
-from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook
+from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook, snapshot
 from app.ledger.together import Together
 
 T = TypeVar("T")
@@ -108,7 +111,8 @@ class Ledger:
             # Outside the handler again, and by its kind only: the message may quote the value.
             reason = type(error).__name__
         else:
-            rows = {"invocation": [asked], "assertion": answered, "card": shown, "event": events}
+            kept = [snapshot_row(record) for record in call.snapshots]
+            rows = {"invocation": [asked], "assertion": answered, "snapshot": kept, "card": shown, "event": events}
             self._together.add(doing, rows)
             return
         raise LedgerError(f"{doing}: the call holds a value of the wrong kind ({reason})")
@@ -134,6 +138,8 @@ class Ledger:
         def append(connection: Connection) -> None:
             for rows in calls:
                 self._append(connection, rows)
+            if any(rows["snapshot"] for rows in calls):  # whoever adds one clears away those that have expired
+                connection.execute(delete(snapshot).where(snapshot.c.expires_at <= instant(datetime.now(UTC))))
 
         self._store.write(doing, append)
 
@@ -214,6 +220,23 @@ class Ledger:
             return None if row is None else stored_assertion(dict(row))
 
         return self._store.read("the ledger could not be read", find)
+
+    def snapshot(self, assertion_id: str, now: datetime) -> SnapshotRecord | None:
+        """What was kept for an assertion's forms; None where nothing was, or it is used, or it has expired by `now`."""
+        query = select(snapshot).where(snapshot.c.assertion_id == assertion_id, snapshot.c.expires_at > instant(now))
+        return next(iter(self._find(query, stored_snapshot)), None)
+
+    def delete_snapshot(self, assertion_id: str) -> bool:
+        """Forget what was kept for an assertion: its form is complete. Whether there was anything."""
+        return self._delete_snapshots(snapshot.c.assertion_id == assertion_id) > 0
+
+    def purge_snapshots(self, now: datetime) -> int:
+        """Delete every snapshot that has expired by `now`; how many."""
+        return self._delete_snapshots(snapshot.c.expires_at <= instant(now))
+
+    def _delete_snapshots(self, which: ColumnElement[bool]) -> int:
+        query = delete(snapshot).where(which)
+        return self._store.write("snapshots were not deleted", lambda connection: connection.execute(query).rowcount)
 
     def cards_of(self, invocation_id: str) -> list[CardRecord]:
         """The cards an invocation's response showed, by id; [] for an unknown invocation."""

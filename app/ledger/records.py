@@ -82,8 +82,18 @@ class CardRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord:
+    """What was kept of a patient's record for the forms of one assertion. `content` is sealed before it comes here."""
+
+    assertion_id: str
+    taken_at: datetime
+    expires_at: datetime
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Invocation):
-    """An invocation with the assertions and cards of its response: the unit that is written, whole or not at all.
+    """An invocation with the assertions, their snapshots and the cards of its response: written whole or not at all.
 
     `honoured` are ids of earlier assertions, already in the ledger, that the response gives again.
     """
@@ -91,6 +101,7 @@ class Call(Invocation):
     assertions: tuple[AssertionRecord, ...] = ()
     cards: tuple[CardRecord, ...] = ()
     honoured: tuple[str, ...] = ()
+    snapshots: tuple[SnapshotRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

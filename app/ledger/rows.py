@@ -16,6 +16,7 @@ from app.ledger.records import (
     FeedbackRecord,
     Invocation,
     RulebookRecord,
+    SnapshotRecord,
     StoredAssertion,
     StoredFeedback,
     StoredInvocation,
@@ -143,6 +144,26 @@ def stored_assertion(row: Mapping[str, Any]) -> StoredAssertion:
         facts=unpack(row["facts"]),
         answer=unpack(row["answer"]),
         supersedes=row["supersedes"],
+    )
+
+
+def snapshot_row(record: SnapshotRecord) -> Row:
+    """The `snapshot` row of an assertion of the same call. Sealed bytes do not compress."""
+    return {
+        "assertion_id": record.assertion_id,
+        "taken_at": instant(record.taken_at),
+        "expires_at": instant(record.expires_at),
+        "content": record.content,
+    }
+
+
+def stored_snapshot(row: Mapping[str, Any]) -> SnapshotRecord:
+    """A `snapshot` row as a record, in UTC."""
+    return SnapshotRecord(
+        assertion_id=row["assertion_id"],
+        taken_at=datetime.fromisoformat(row["taken_at"]),
+        expires_at=datetime.fromisoformat(row["expires_at"]),
+        content=row["content"],
     )
 
 

@@ -88,6 +88,16 @@ assertion = Table(
     Index(None, "member_id", "order_ref"),
 )
 
+# What a form will need of the record, sealed (app/encryption.py), until it is used or expires. Not part of the chain.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("assertion_id", Text, ForeignKey("assertion.assertion_id"), primary_key=True),
+    Column("taken_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
 card = Table(
     "card",
     metadata,

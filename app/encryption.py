@@ -1,0 +1,100 @@
+"""What is kept of a patient is kept encrypted: AES-256-GCM, with keys that can be changed.
+
+A sealed text is `0x01`, four bytes that name its key, a nonce of twelve bytes, and the ciphertext with its tag. It
+opens only with what it is bound to (the additional authenticated data of NIST SP 800-38D), so that a row cannot be
+moved to another order or member.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.errors import EncryptionError, SettingsError
+
+_FORMAT = b"\x01"
+_NAME, _NONCE, _TAG = 4, 12, 16
+
+
+class Encryption:
+    """The first key seals, every key opens. Safe to share between threads."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """`keys` are of 32 bytes each, at least one."""
+        self._ciphers = {_name(key): AESGCM(key) for key in keys}
+        self._first = _name(keys[0])
+
+    @classmethod
+    def of(cls, keys: Sequence[str], key_file: Path) -> Self:
+        """From keys in base64; without any, from a key file, which is made where there is none.
+
+        SettingsError, which quotes no key, for one that is none or a file that cannot be used.
+        """
+        stated = list(keys) or _in_file(key_file)
+        where = "SIGNPOST_ENCRYPTION_KEYS" if keys else str(key_file)
+        return cls([_key(text, f"Key {number} of {where}") for number, text in enumerate(stated, 1)])
+
+    def seal(self, content: bytes, bound_to: bytes) -> bytes:
+        """Encrypt under the first key."""
+        nonce = os.urandom(_NONCE)
+        return _FORMAT + self._first + nonce + self._ciphers[self._first].encrypt(nonce, content, bound_to)
+
+    def unseal(self, sealed: bytes, bound_to: bytes) -> bytes:
+        """Decrypt; EncryptionError for another binding, a damaged text, or a key that is not at hand."""
+        name, nonce = sealed[1 : 1 + _NAME], sealed[1 + _NAME : 1 + _NAME + _NONCE]
+        if sealed[:1] != _FORMAT or len(sealed) < 1 + _NAME + _NONCE + _TAG:
+            raise EncryptionError("this is not a text that Signpost sealed")
+        cipher = self._ciphers.get(name)
+        if cipher is None:
+            raise EncryptionError("it was sealed under a key that is not among the settings")
+        try:
+            return cipher.decrypt(nonce, sealed[1 + _NAME + _NONCE :], bound_to)
+        except InvalidTag:
+            raise EncryptionError("it was changed, or belongs to something else") from None
+
+
+def _name(key: bytes) -> bytes:
+    """Four bytes that tell keys apart and tell nothing of the key."""
+    return hashlib.sha256(b"signpost key name" + key).digest()[:_NAME]
+
+
+def _key(text: str, which: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise SettingsError(f"{which} is not 32 bytes in base64. Make one with `openssl rand -base64 32`.")
+    return key
+
+
+def _in_file(path: Path) -> list[str]:
+    """The keys in a file, one a line; the file is made, for its owner only, where there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written apart and linked: of several processes that start at once, all read the key of the first.
+        apart = path.with_name(f"{path.name}.{os.getpid()}")
+        if not path.exists():
+            handle = os.open(apart, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(base64.b64encode(os.urandom(32)) + b"\n")
+            try:
+                os.link(apart, path)
+            except FileExistsError:
+                pass
+            finally:
+                apart.unlink()
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The key file {path} cannot be used: {type(error).__name__}.") from None
+    if not lines:
+        raise SettingsError(f"The key file {path} holds no key. Make one with `openssl rand -base64 32`.")
+    return lines
