@@ -123,7 +123,9 @@ def _without_pa(answer: Answer, needed: str, reason: Reason) -> Answer:
 
 
 def _why_open(play: InPlay) -> tuple[str, tuple[str, ...]]:
-    if any(policy is not None and applies(policy.scope, play.facts, play.track) is None for policy in play.policies):
+    if any(
+        policy is not None and applies(policy.scope, play.facts.signals, play.track) is None for policy in play.policies
+    ):
         return "The answer depends on the member's line of business or plan, which is not known.", ("OTH",)
     return f"The answer depends on the exact code billed for {play.facts.content.words}.", ("detail-code",)
 

@@ -286,7 +286,7 @@ def _why_another(policy: Policy, play: InPlay, in_play: list[Policy]) -> str:
     """Why a policy about this member, day and benefit is not asked all the same."""
     if play.track not in (None, "medical"):
         return f"policies speak on the medical benefit, this is {play.track}"
-    if in_play and applies(policy.scope, play.facts, play.track):
+    if in_play and applies(policy.scope, play.facts.signals, play.track):
         return f"{in_play[-1].scope.slug} is more specific"
     return "it does not name every product that may be meant"
 

@@ -10,7 +10,7 @@ from app.rulebook.guidance import Guidance
 from app.rulebook.policies import Policy
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scope import Need, Scope
-from benefit_router import Code, RouteDecision
+from benefit_router import Code, OrderSignals, RouteDecision
 from benefit_router import decide as decide_route
 
 
@@ -58,18 +58,15 @@ def rules_in_play(facts: OrderFacts, hook: str, rulebook: Rulebook) -> InPlay:
     return InPlay(facts, route, tuple(policies), tuple(_guidance(facts, spoken, track, hook, rulebook)))
 
 
-def applies(scope: Scope, facts: OrderFacts, track: str | None) -> bool | None:
+def applies(scope: Scope, order: OrderSignals, track: str | None) -> bool | None:
     """Whether a rule is about this member, day and benefit; None when the member's line or plan is not known."""
-    if not scope.in_force(facts.on) or (scope.track is not None and scope.track != track):
+    if not scope.in_force(order.on) or (scope.track is not None and scope.track != track):
         return False
     known: bool | None = True
-    for wanted, actual, signal in (
-        (scope.lines, facts.line, facts.signals.signal("lob")),
-        (scope.plans, facts.plan, facts.signals.signal("plan_id")),
-    ):
+    for wanted, signal in ((scope.lines, order.signal("lob")), (scope.plans, order.signal("plan_id"))):
         if wanted and not signal.values:
             known = None
-        elif wanted and actual not in wanted:
+        elif wanted and signal.values.isdisjoint(wanted):
             return False
     return known
 
@@ -77,12 +74,12 @@ def applies(scope: Scope, facts: OrderFacts, track: str | None) -> bool | None:
 def _policies(
     facts: OrderFacts, meant: Iterable[Iterable[Code]], track: str | None, rulebook: Rulebook
 ) -> list[Policy | None]:
-    return list(dict.fromkeys(policy for codes in meant for policy in _governing(facts, codes, track, rulebook)))
+    return list(dict.fromkeys(policy for codes in meant for policy in governing(facts.signals, codes, track, rulebook)))
 
 
-def _governing(facts: OrderFacts, codes: Iterable[Code], track: str | None, rulebook: Rulebook) -> list[Policy | None]:
+def governing(order: OrderSignals, codes: Iterable[Code], track: str | None, rulebook: Rulebook) -> list[Policy | None]:
     """The most specific policy that is sure to apply, after those that would apply to some line or plan."""
-    about = [(policy, applies(policy.scope, facts, track)) for policy in rulebook.policies_about(codes)]
+    about = [(policy, applies(policy.scope, order, track)) for policy in rulebook.policies_about(codes)]
     sure = [policy for policy, verdict in about if verdict]
     best = max(sure, key=lambda policy: (policy.scope.specificity, policy.scope.slug)) if sure else None
     return [*(policy for policy, verdict in about if verdict is None), best]
@@ -94,5 +91,9 @@ def _guidance(
     """Cards about the order whichever product it means, for its member, day, benefit and hook."""
     for guidance in rulebook.guidance_about(frozenset().union(*meant)):
         about_all = all(any(code in guidance.scope.codes for code in codes) for codes in meant)
-        if about_all and applies(guidance.scope, facts, track) and (not guidance.hooks or hook in guidance.hooks):
+        if (
+            about_all
+            and applies(guidance.scope, facts.signals, track)
+            and (not guidance.hooks or hook in guidance.hooks)
+        ):
             yield guidance
