@@ -5,6 +5,8 @@ A generated part stands between `<!-- generated: name -->` and `<!-- /generated 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -237,6 +239,35 @@ def explained() -> str:
     return _console(f"$ signpost rules explain docs/examples/order-sign-infusion.json --on 2026-11-22\n{told}")
 
 
+def compared_rules() -> str:
+    """What `signpost rules diff` says of a drug that moves, a stricter policy and a row nobody notices."""
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(shutil.copytree(ROOT / "rules", Path(folder) / "rules"))
+        table, policy = rules / "benefit_routes.csv", rules / "policies" / "lumbar-mri.yaml"
+        text = table.read_text(encoding="utf-8")
+        header = next(csv.reader([text.splitlines()[0]]))
+        (line,) = [line for line in text.splitlines() if line.startswith("adalimumab,")]
+        row = dict(zip(header, next(csv.reader([line])), strict=True))
+        day = "2027-07-01"
+        moved = row | {"rule_id": "adalimumab-medical", "effective_from": day, "track": "medical", "handoff": ""}
+        silent = row | {"rule_id": "adalimumab-weaker", "band": "7"}
+        written = [row | {"effective_to": day}, moved, silent]
+        text = text.replace(line, "\n".join(_csv_line(each, header) for each in written))
+        table.write_text(text, encoding="utf-8")
+        policy.write_text(
+            policy.read_text(encoding="utf-8").replace("pa: no-auth", "pa: auth-needed", 1), encoding="utf-8"
+        )
+        told = _run("rules", "diff", str(ROOT / "rules"), str(rules), "--since", "2026-11-22")
+    told = re.sub(r"Rulebook \w+ to \w+", "Rulebook (old hash) to (new hash)", told)
+    return _console(f"$ signpost rules diff HEAD:rules rules\n{told}")
+
+
+def _csv_line(row: dict[str, str], header: list[str]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, header, lineterminator="").writerow(row)
+    return text.getvalue()
+
+
 def mutated_rules() -> str:
     """Changes of one routing row that the sample's scenarios do not notice."""
     arguments = ("rules", "test", "--mutate", "--rule", "route:ma-denosumab", "--jobs", "1")
@@ -309,6 +340,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "refused-edit": refused_edit,
     "mutated-rules": mutated_rules,
     "explained": explained,
+    "compared-rules": compared_rules,
 }
 
 if __name__ == "__main__":

@@ -256,8 +256,11 @@ def _put_together(parts: list[_Told]) -> list[_Told]:
     """The parts of one subject that differ, as few as can be, and without those that answer alike."""
     told = _fused([part for part in parts if not part.same])
     same = [part for part in parts if part.same]
-    told = [_widened(each, told, same) for each in told]
-    return _fused([each for each in told if not any(_within(each, other) for other in told if other is not each)])
+    kept: list[_Told] = []
+    for each in (_widened(each, told, same) for each in told):
+        if not any(_within(each, other) for other in kept):
+            kept = [*(other for other in kept if not _within(other, each)), each]
+    return _fused(kept)
 
 
 def _widened(told: _Told, every: list[_Told], same: list[_Told]) -> _Told:
@@ -268,10 +271,17 @@ def _widened(told: _Told, every: list[_Told], same: list[_Told]) -> _Told:
         wider = replace(told, part={name: holds for name, holds in told.part.items() if name != dimension})
         others = [each for each in every if each.key != told.key and _meet(wider.part, each.part)]
         alike = [each for each in same if _meet(wider.part, each.part)]
-        stronger = all(each.rank is not None and told.rank is not None and each.rank < told.rank for each in alike)
+        stronger = all(_stronger(each, told) for each in alike)
         if not others and stronger:
             told = replace(wider, unless=told.unless.union(each.winner for each in alike if each.winner))
     return told
+
+
+def _stronger(alike: _Told, told: _Told) -> bool:
+    """Whether another row than those behind a change decides there, and ranks above them."""
+    if alike.rank is None or told.rank is None or f"route:{alike.winner}" in told.rules:
+        return False
+    return alike.rank < told.rank
 
 
 def _meet(one: Part, two: Part) -> bool:
@@ -280,12 +290,10 @@ def _meet(one: Part, two: Part) -> bool:
 
 
 def _within(told: _Told, other: _Told) -> bool:
-    """Whether another part tells all that this one does. Of two that are the same, the later one goes."""
-    if told.key != other.key or not all(
+    """Whether another part tells all that this one does."""
+    return told.key == other.key and all(
         name in told.part and told.part[name].values <= holds.values for name, holds in other.part.items()
-    ):
-        return False
-    return dict(told.part) != dict(other.part)
+    )
 
 
 def _fused(told: list[_Told]) -> list[_Told]:

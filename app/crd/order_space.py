@@ -21,6 +21,8 @@ from benefit_router.rule import AgeRange, Flag, Indication, OneOf
 # Values that no rule names stand for all other ones.
 OTHER = "any other"
 _OTHER_DIAGNOSIS: Code = ("ICD-10-CM", "other")
+# Diagnoses that are named one by one; more are named by their list.
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,16 +318,26 @@ def _standing(ruled_: Ruled, book: Rulebook) -> Iterator[Rule]:
 
 
 def _diagnoses(asked: list[Indication]) -> list[_Choice]:
-    """A diagnosis of each list, told apart where the lists differ on it, and one of none."""
-    classes: dict[tuple[bool, ...], _Choice] = {}
-    for each in asked:
-        code = min((*each.codes.exact, *each.codes.prefixes), default=None)
-        if code is not None:
-            held = tuple(code in other.codes for other in asked)
-            classes.setdefault(held, _Choice((each.codes.name,), {}, diagnoses=frozenset((code,))))
-    none = tuple(False for _ in asked)
-    classes.setdefault(none, _Choice((OTHER,), {}, diagnoses=frozenset((_OTHER_DIAGNOSIS,))))
-    return list(classes.values())
+    """Diagnoses, told apart where the lists differ on them, and one of no list."""
+    classes: dict[tuple[bool, ...], list[Code]] = {}
+    for code in sorted({code for each in asked for code in (*each.codes.exact, *each.codes.prefixes)}):
+        held = tuple(code in each.codes for each in asked)
+        classes.setdefault(held, []).append(code)
+    classes[tuple(False for _ in asked)] = [_OTHER_DIAGNOSIS]
+    return [
+        _Choice((_named_diagnoses(codes, held, asked),), {}, diagnoses=frozenset(codes[:1]))
+        for held, codes in classes.items()
+    ]
+
+
+def _named_diagnoses(codes: list[Code], held: tuple[bool, ...], asked: list[Indication]) -> str:
+    """A class of diagnoses: a few by themselves, more by the lists that hold them all."""
+    if codes == [_OTHER_DIAGNOSIS]:
+        return OTHER
+    if len(codes) <= _FEW:
+        return " or ".join(" ".join(code) for code in codes)
+    names = dict.fromkeys(each.codes.name for each, inside in zip(asked, held, strict=True) if inside)
+    return f"of {' and '.join(names)}"
 
 
 def _ages(asked: list[AgeRange]) -> list[_Choice]:

@@ -186,11 +186,72 @@ def test_rules_explain_a_request(tmp_path: Path) -> None:
     (one,) = json.loads(told)
     assert (code, one["explanation"]["track"], one["would_change"]["complete"]) == (0, "medical", True)
     code, told = explained(infusion, "--order", "MedicationRequest/other")
-    assert (code, "It has: MedicationRequest/mr1." in told) == (1, True)
+    assert (code, "The call has: MedicationRequest/mr1." in told) == (1, True)
     wrong = tmp_path / "wrong.json"
     wrong.write_text('{"hook": "order-sign"}')
     code, told = explained(str(wrong))
     assert (code, "would be refused" in told) == (2, True)
+
+
+def differs(*arguments: str) -> tuple[int, str]:
+    told = CliRunner().invoke(main, ["rules", "diff", *arguments])
+    return told.exit_code, told.output
+
+
+def test_rules_diff_of_folders(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    shutil.copytree(ROOT / "rules", rules)
+    old = str(ROOT / "rules")
+    code, told = differs(old, str(rules))
+    assert (code, "No answer changes." in told) == (0, True)
+    policy = rules / "policies" / "denosumab.yaml"
+    policy.write_text(policy.read_text().replace("pa: no-auth", "pa: auth-needed"))
+    code, told = differs(old, str(rules), "--since", "2026-06-01")
+    assert code == 1
+    assert "case denosumab#after-bisphosphonate: pa auth-needed instead of no-auth" in told
+    assert "and 1 more (--limit" in differs(old, str(rules), "--since", "2026-06-01", "--limit", "1")[1]
+    assert "\n- denosumab 60 mg (Prolia) for commercial" in differs(old, str(rules), "--format", "markdown")[1]
+    code, told = differs(old, str(rules), "--format", "json")
+    assert json.loads(told)["answers"][0]["subjects"] == ["denosumab 60 mg (Prolia)"]
+    policy.write_text("policy: 1")
+    code, told = differs(old, str(rules))
+    assert (code, "policies/denosumab.yaml" in told) == (2, True)
+
+
+def test_rules_diff_of_git_revisions_and_of_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "payer" / "rules")
+    shutil.copytree(ROOT / "questionnaires", tmp_path / "payer" / "questionnaires")
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "rules"],
+    ):
+        subprocess.run(["git", *arguments], check=True)
+    (tmp_path / "payer" / "rules" / "policies" / "rituximab.yaml").unlink()
+    code, told = differs("HEAD:payer/rules", "payer/rules")
+    assert (code, "policy rituximab decides" in told) == (1, True)
+    code, told = differs("no-such:rules", "payer/rules")
+    assert (code, "git could not give the rule files" in told) == (2, True)
+    code, told = differs("0123abcd", "payer/rules", "--data-dir", str(tmp_path))
+    assert (code, "There is no ledger" in told) == (2, True)
+
+
+def test_rules_explain_and_diff_what_the_ledger_keeps(url: str, data_dir: Path) -> None:
+    told = signpost("hook", str(EXAMPLES / "order-sign-self-injected.json"), "--url", url).stdout
+    assertion = re.search(r"assertion\s+(\S+)", told)
+    assert assertion is not None
+    explained = signpost("rules", "explain", "--assertion", assertion[1], "--data-dir", str(data_dir))
+    assert explained.returncode == 0, explained.stderr
+    assert "What would change the answer" in explained.stdout
+    shown = signpost("ledger", "show", assertion[1], "--data-dir", str(data_dir)).stdout
+    kept = re.search(r"Rulebook +([0-9a-f]{64})", shown)
+    assert kept is not None
+    compared = signpost("rules", "diff", kept[1], "rules", "--data-dir", str(data_dir))
+    assert (compared.returncode, "No answer changes." in compared.stdout) == (0, True)
+    unknown = signpost("rules", "explain", "--assertion", "nobody", "--data-dir", str(data_dir))
+    assert (unknown.returncode, "No answer was given under nobody" in unknown.stderr) == (2, True)
+    assert "only one of them" in signpost("rules", "explain").stderr
 
 
 def test_rules_tell_every_mistake(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from app.cli.rules.check import check
+from app.cli.rules.diff import diff
 from app.cli.rules.explain import explain
 from app.cli.rules.test import test
 from app.cli.rules.whatif import whatif
@@ -15,5 +16,5 @@ def rules() -> None:
     """Check and try the rule files."""
 
 
-for command in (check, test, explain, whatif):
+for command in (check, test, explain, diff, whatif):
     rules.add_command(command)

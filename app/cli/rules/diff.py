@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Most sentences of text.")
 @click.option("--data-dir", type=FOLDER, help="Folder of the embedded ledger, which keeps rulebooks of the past.")
 @click.option(
-    "--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Output."
+    "--format",
+    "style",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Output.",
 )
 def diff(old: str, new: str, since: datetime | None, limit: int, data_dir: Path | None, style: str) -> None:
     """Compare rulebooks OLD and NEW: which drugs, members and dates change road, authorization or documents.
 
-    Each is a folder of rule files, a git revision with its folder (HEAD~3:rules), or the label or hash of a rulebook that
-    the ledger keeps. Exit 1 when an answer changes.
+    Each is a folder of rule files, a git revision with its folder (HEAD~3:rules), or the hash of a rulebook that the
+    ledger keeps. Exit 1 when an answer or a card changes.
     """
     from app.crd.differences import difference
 
@@ -77,8 +82,8 @@ def _lines(found: Difference, limit: int, *, markdown: bool) -> Iterator[str]:
     if not found.answers:
         yield "No answer changes."
     yield (
-        f"Decided {found.decisions} parts of the space of orders, for {found.subjects} drugs and services that a changed "
-        "rule may speak of."
+        f"Decided {found.decisions} parts of the space of orders, for {found.subjects} drugs and services "
+        "that a changed rule may speak of."
     )
     for name in found.cut_short:
         yield f"Not everything was looked at for {name}: too many combinations."

@@ -2,71 +2,53 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
+import tempfile
 from pathlib import Path, PurePosixPath
 
+from app.cli.opened import open_ledger
 from app.cli.rules.live import live
+from app.crd.replay import stored_rulebook
 from app.errors import RulebookError
-from app.fhir.json import decode
-from app.ledger import Ledger
-from app.rulebook.rulebook import Rulebook, build
+from app.rulebook.rulebook import Rulebook
 from app.settings import Settings
-
-_READ = ("policies", "guidance", "lists", "crosswalks")
 
 
 def rulebook_of(named: str, settings: Settings) -> Rulebook:
-    """The rulebook a person names. RulebookError when there is none, or when it could not go live."""
+    """The rulebook a person names. RulebookError or ReplayError when there is none, or it does not load."""
     if Path(named).is_dir():
-        forms = Path(named).parent / "questionnaires"
-        return live(Path(named), forms if forms.is_dir() else settings.questionnaires)
+        return _of_folder(Path(named), settings)
     revision, colon, folder = named.partition(":")
     if colon:
-        return _built(_of_revision(revision, folder), named)
-    return _built(_of_ledger(named, settings), named)
+        with tempfile.TemporaryDirectory() as copy:
+            _check_out(revision, folder, Path(copy))
+            return _of_folder(Path(copy) / folder, settings)
+    return stored_rulebook(open_ledger(settings), named)
 
 
-def _built(files: dict[str, str], named: str) -> Rulebook:
-    loaded = build(files)
-    if loaded.rulebook is None:
-        problems = "\n".join(str(problem) for problem in loaded.errors)
-        raise RulebookError(f"{named} cannot be loaded by this version of Signpost:\n{problems}")
-    return loaded.rulebook
+def _of_folder(folder: Path, settings: Settings) -> Rulebook:
+    """Rules with the forms beside them, or else the forms of the settings."""
+    forms = folder.parent / "questionnaires"
+    return live(folder, forms if forms.is_dir() else settings.questionnaires)
 
 
-def _of_revision(revision: str, folder: str) -> dict[str, str]:
-    """The rule files of a folder at a git revision, and the forms beside it."""
-    rules = PurePosixPath(folder)
-    forms = rules.parent / "questionnaires"
-    files: dict[str, str] = {}
-    listed = _git("ls-tree", "-r", "--name-only", "--full-tree", revision, "--", f"{rules}/", f"{forms}/")
-    for path in map(PurePosixPath, listed.splitlines()):
-        if path.is_relative_to(forms) and path.name == "questionnaire.json":
-            files[f"questionnaires/{path.parent.name}/{path.name}"] = _git("show", f"{revision}:{path}")
-        elif path.is_relative_to(rules):
-            inside = path.relative_to(rules)
-            if inside.parts[0] in (*_READ, "payer.yaml", "benefit_routes.csv") and path.suffix in (".csv", ".yaml"):
-                files[inside.as_posix()] = _git("show", f"{revision}:{path}")
-    return files
+def _check_out(revision: str, folder: str, copy: Path) -> None:
+    """Put the rules and forms of a git revision into a folder."""
+    forms = PurePosixPath(folder).parent / "questionnaires"
+    paths = [folder, str(forms)] if _git("ls-tree", "--full-tree", revision, str(forms)) else [folder]
+    packed = _git("archive", "--format=tar", revision, "--", *paths)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(copy, filter="data")
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=True)  # noqa: S603, S607  # fixed words
+        done = subprocess.run(["git", *arguments], capture_output=True, check=True)  # noqa: S603, S607  # no shell
     except (OSError, subprocess.CalledProcessError) as error:
-        said = error.stderr.decode(errors="replace").strip() if isinstance(error, subprocess.CalledProcessError) else error
+        said = (
+            error.stderr.decode(errors="replace").strip() if isinstance(error, subprocess.CalledProcessError) else error
+        )
         raise RulebookError(f"git could not give the rule files: {said}") from None
-    return done.stdout.decode("utf-8", errors="replace")
-
-
-def _of_ledger(named: str, settings: Settings) -> dict[str, str]:
-    """The files of a rulebook that answered once, by its label or hash."""
-    file = settings.data_dir / "ledger.sqlite"
-    if settings.database_url is None and not file.exists():
-        raise RulebookError(f"{named} is no folder, and there is no ledger at {file}. Name its folder with --data-dir.")
-    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
-    record = ledger.rulebook(named)
-    if record is None:
-        raise RulebookError(f"{named} is no folder, and the ledger keeps no rulebook of that hash.")
-    files: dict[str, str] = decode(record.files)
-    return files
+    return done.stdout
