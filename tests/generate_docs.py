@@ -218,6 +218,13 @@ def ledger_show() -> str:
     return _console(f"$ signpost ledger show {assertion[1]}\n{told}")
 
 
+def populated_example() -> str:
+    """What `signpost questionnaires populate` shows of the first case of home oxygen."""
+    data = "questionnaires/home-oxygen/cases/low-saturation.json"
+    told = _run("questionnaires", "populate", "home-oxygen", "--data", str(ROOT / data), "--on", "2026-11-20")
+    return _console(f"$ signpost questionnaires populate home-oxygen --data {data} --on 2026-11-20\n{told}")
+
+
 def refused_edit() -> str:
     """What `signpost rules check` says of two slips of the pen."""
     with tempfile.TemporaryDirectory() as folder:
@@ -330,6 +337,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "guidance-keys": lambda: keys("guidance"),
     "scenarios-keys": lambda: keys("scenarios"),
     "prefill-keys": lambda: keys("prefill"),
+    "cases-keys": lambda: keys("cases"),
     "card-types": card_types,
     "own-details": own_details,
     "prefetch": prefetch,
@@ -338,6 +346,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "example-texts": example_texts,
     "ledger-show": ledger_show,
     "refused-edit": refused_edit,
+    "populated-example": populated_example,
     "mutated-rules": mutated_rules,
     "explained": explained,
     "compared-rules": compared_rules,

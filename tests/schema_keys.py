@@ -51,6 +51,12 @@ MEANINGS = {
         "variables.<name>": "FHIRPath. The expressions after it use it as `%name`.",
         "items.<name>": "The linkId, in quotes: FHIRPath for its answer, or the keys below.",
     },
+    "cases": {
+        "case": "Name of the case, the same as the file's.",
+        "on": "Day the form is asked for: `today()`.",
+        "member.birth_date": "Birth date.",
+        "expect.<name>": "The linkId, in quotes: `not-found`, `not-evaluated`, or the keys below.",
+    },
     "scenarios": {
         "scenarios": "The cases.",
         "scenarios[].on": "Day of the call, and of the service unless the order has a `service_date`.",

@@ -7,7 +7,7 @@ for a limited time. The token is not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -184,10 +184,10 @@ class _Plan:
             own = [each for each in whole.resources if each.get("resourceType") == KINDS[need.kind]]
             drugs += [each for each in whole.resources if each.get("resourceType") == "Medication"]
             drugs += [drug for each in own if (drug := self._drug(each)) is not None]
-            narrowed = tuple(each for each in own if self._wanted(each, need, now.date(), drugs))
+            narrowed = tuple(each for each in own if wanted(each, need, now.date(), drugs, self._rulebook.member_of))
             kept.setdefault(need.kind, []).append(Kept(narrowed, whole.problem))
         record = {kind: _together(parts) for kind, parts in kept.items()}
-        named = {self._drug_key(each) for part in record.values() for each in part.resources} - {None}
+        named = {drug_key(each) for part in record.values() for each in part.resources} - {None}
         related = [drug for drug in drugs if references.resource_key(drug) in named]
         if "order" in self._names:
             related += named_by(self._chart, facts.order.resource)
@@ -219,39 +219,48 @@ class _Plan:
         problem = f"the patient's {need.kind} could not be read: {result.problem}" if result.problem else None
         return Kept(result.resources, problem)
 
-    def _wanted(self, resource: Resource, need: Need, today: date, drugs: Sequence[Resource]) -> bool:
-        """Whether a resource is one that the need names: by its codes, its day and its security labels."""
-        if security_labels.restricted(resource):
-            return False
-        if need.within_days is not None and need.kind in _DAY:
-            day = _day_of(resource, _DAY[need.kind][1])
-            if day is not None and day < _first_day(need, today):
-                return False
-        if need.codes is None:
-            return True
-        return any(
-            self._rulebook.member_of(each, f"list:{need.codes}") for each in self._concepts(resource, need, drugs)
-        )
-
-    def _concepts(self, resource: Resource, need: Need, drugs: Sequence[Resource]) -> Iterator[Any]:
-        stated = resource.get(_CODE.get(need.kind, "code"))
-        yield from stated if isinstance(stated, list) else (stated,)
-        key = self._drug_key(resource)
-        yield from (drug.get("code") for drug in drugs if key is not None and references.resource_key(drug) == key)
-        contained = resource.get("contained")
-        for inside in contained if isinstance(contained, list) and need.kind == "medications" else ():
-            yield inside.get("code") if isinstance(inside, dict) else None
-
     def _drug(self, resource: Resource) -> Resource | None:
         return self._chart.resolve(resource.get("medicationReference"))
-
-    def _drug_key(self, resource: Resource) -> str | None:
-        return references.local_key(resource.get("medicationReference"))
 
     def _if_named(self, name: str, resource: Resource | None) -> Resource | None:
         if resource is None or name not in self._names or security_labels.restricted(resource):
             return None
         return resource
+
+
+def wanted(
+    resource: Resource,
+    need: Need,
+    today: date,
+    drugs: Sequence[Resource],
+    member_of: Callable[[Any, str], bool | None],
+) -> bool:
+    """Whether a resource is one that a need names: by its codes, its day and its security labels.
+
+    `drugs` are the Medications at hand, which most medication requests name theirs by.
+    """
+    if security_labels.restricted(resource):
+        return False
+    if need.within_days is not None and need.kind in _DAY:
+        day = _day_of(resource, _DAY[need.kind][1])
+        if day is not None and day < _first_day(need, today):
+            return False
+    return need.codes is None or any(member_of(each, f"list:{need.codes}") for each in _concepts(resource, need, drugs))
+
+
+def _concepts(resource: Resource, need: Need, drugs: Sequence[Resource]) -> Iterator[Any]:
+    stated = resource.get(_CODE.get(need.kind, "code"))
+    yield from stated if isinstance(stated, list) else (stated,)
+    key = drug_key(resource)
+    yield from (drug.get("code") for drug in drugs if key is not None and references.resource_key(drug) == key)
+    contained = resource.get("contained")
+    for inside in contained if isinstance(contained, list) and need.kind == "medications" else ():
+        yield inside.get("code") if isinstance(inside, dict) else None
+
+
+def drug_key(resource: Resource) -> str | None:
+    """The Medication that a request names."""
+    return references.local_key(resource.get("medicationReference"))
 
 
 def _first_day(need: Need, today: date) -> date:

@@ -46,6 +46,10 @@ class Evaluator:
             return Found()
         return Found(tuple(results))
 
+    def trail(self, expression: fhirpath.Expression, names: Mapping[str, Any]) -> str:
+        """Every sub-expression with its value, for people."""
+        return str(expression.trace(None, **self._inputs(names)))
+
     def _certain(self, expression: fhirpath.Expression, names: Mapping[str, Any], reason: str) -> Found:
         """What holds whatever the missing part of the record says: a true or false, or nothing."""
         try:

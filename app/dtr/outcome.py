@@ -19,13 +19,18 @@ _ISSUE: dict[Kind, tuple[outcomes.Severity, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """One item, or one repetition of it. `path` is FHIRPath into the Questionnaire; `source` the expression."""
+    """One item, or one repetition of it. `path` is FHIRPath into the Questionnaire; `source` the expression.
+
+    `answers` and `trail`, every sub-expression with its value, are for people who may see the data; an issue has none.
+    """
 
     link_id: str
     path: str
     kind: Kind
     words: str
     source: str | None = None
+    answers: tuple[dict[str, Any], ...] = ()
+    trail: str | None = None
 
     def issue(self) -> dict[str, Any]:
         """As an issue of the OperationOutcome beside the form."""

@@ -50,9 +50,14 @@ def populate(
     data: PrefillData,
     version: Version,
     expand: Expand = lambda canonical: None,
+    *,
+    trails: bool = False,
 ) -> Populated:
-    """The draft response of a form. `expand` gives the Codings of a value set that the form names but does not hold."""
-    form = _Form(questionnaire, prefill, data, version, expand)
+    """The draft response of a form. `expand` gives the Codings of a value set that the form names but does not hold.
+
+    `trails` adds to each item how its expression came to what it did.
+    """
+    form = _Form(questionnaire, prefill, data, version, expand, trails=trails)
     response = draft(questionnaire, data, version)
     for _ in range(PASSES):
         items = form.fill(response)
@@ -102,7 +107,10 @@ class _Form:
         data: PrefillData,
         version: Version,
         expand: Expand,
+        *,
+        trails: bool,
     ) -> None:
+        self._trails = trails
         self._questionnaire = questionnaire
         self._prefill = prefill
         self._expand = expand
@@ -316,7 +324,7 @@ class _Form:
                 told = told or ("not-evaluated", words, expression)
             elif coerced.answers:
                 words = "Filled." if not coerced.refused else f"Filled, but for: {'; '.join(coerced.refused)}."
-                self._tell(item, inner, "filled", words, expression)
+                self._tell(item, inner, "filled", words, expression, coerced.answers)
                 return list(coerced.answers)
             elif coerced.refused:
                 told = told or (
@@ -353,9 +361,11 @@ class _Form:
         kind: Kind,
         words: str,
         expression: fhirpath.Expression | None = None,
+        answers: tuple[Answer, ...] = (),
     ) -> None:
         source = expression.text if expression is not None else None
-        self.outcomes.append(ItemOutcome(item["linkId"], inner.path, kind, words, source))
+        trail = self._evaluator.trail(expression, inner.names) if self._trails and expression is not None else None
+        self.outcomes.append(ItemOutcome(item["linkId"], inner.path, kind, words, source, answers, trail))
 
 
 def _shell(item: Mapping[str, Any]) -> dict[str, Any]:

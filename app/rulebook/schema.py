@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, reduce
+from functools import cache
 from importlib import resources
-from operator import getitem
 from typing import Any
 
 import jsonschema_rs
@@ -15,7 +14,7 @@ from app.rulebook.documents import Document
 from app.rulebook.spelling import nearest
 from benefit_router import Problem
 
-KINDS = ("payer", "policy", "guidance", "scenarios", "prefill")
+KINDS = ("payer", "policy", "guidance", "scenarios", "prefill", "cases")
 _FOLDER = resources.files("app.rulebook.schemas")
 
 
@@ -46,8 +45,11 @@ def _compiled(kind: str) -> tuple[dict[str, Any], jsonschema_rs.Draft202012Valid
 
 
 def _problems(document: Document, error: Any, whole: dict[str, Any]) -> Iterator[Problem]:
-    path, kind = list(error.instance_path), error.kind
-    value = reduce(getitem, path, document.data)  # not error.instance: there 2.10 has become 2.1
+    kind, value = error.kind, document.data  # not error.instance: there 2.10 has become 2.1
+    path: list[str | int] = []
+    for step in error.instance_path:
+        path.append(str(step) if isinstance(value, dict) else step)  # keys such as "2" come as numbers
+        value = value[path[-1]]
     enclosing = [whole]  # the schema objects around the keyword that failed, outermost first
     for step in error.schema_path[:-1]:
         enclosing.append(enclosing[-1][step])

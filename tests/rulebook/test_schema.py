@@ -28,6 +28,7 @@ TEXTS = {
     "policy": FILES["policies/drug.yaml"],
     "guidance": FILES["guidance/card.yaml"],
     "scenarios": SCENARIOS,
+    "cases": "case: a\ntitle: A\non: 2026-01-31\ndata: a.json\nexpect: {x: not-found, y: {answer: 1.5}}\n",
     "prefill": "prefill: form\nneeds: [conditions, {reports: all, within_days: 30}]\nitems: {x: '1', y: {from: '2'}}\n",
 }
 SLUG = "A plain name: lower-case letters, digits and hyphens."
