@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from app.fhirpath import model
+from app.fhirpath import model, syntax
 from app.fhirpath.analysis import Analysis
 from app.fhirpath.element import Element, Items, lift, output
 from app.fhirpath.emitter import Emitter
@@ -36,6 +36,12 @@ def compile(  # noqa: A001 - the calling form is re.compile's
     is None.
     """
     return Expression(text, variables, root=root, types=types or {}, typed=model is not None)
+
+
+def _joined(node: syntax.Node, operator: str) -> list[syntax.Node]:
+    if isinstance(node, syntax.Binary) and node.operator == operator:
+        return [*_joined(node.left, operator), *_joined(node.right, operator)]
+    return [node]
 
 
 def _lifted(value: Any, hint: Type | None) -> Items:
@@ -77,6 +83,10 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"fhirpath.compile({self.text!r})"
+
+    def operands(self, operator: str) -> tuple[str, ...]:
+        """The texts that `operator` joins at the top, of `a and b and c` three for "and"; else the whole text alone."""
+        return tuple(self.text[node.start : node.end] for node in _joined(self._tree, operator))
 
     def evaluate(
         self,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from app.rulebook.answer import Answer
+from app.rulebook.conditions import Condition
 from app.rulebook.guidance import Guidance
 from app.rulebook.places import Places
 from app.rulebook.policies import Case, Policy
@@ -172,8 +173,8 @@ def policy_words(old: Policy, new: Policy, before: Rulebook, after: Rulebook) ->
 
 
 def _wording(policy: Policy) -> object:
-    answers = [(answer.reasons, answer.details) for case in policy.cases for answer in case.answers]
-    return policy.scope.title, policy.scope.source_url, answers
+    reasons = [answer.reasons for case in policy.cases for answer in case.answers]
+    return policy.scope.title, policy.scope.source_url, reasons
 
 
 def case_words(old: Policy, new: Policy, before: Rulebook, after: Rulebook) -> list[str]:
@@ -191,9 +192,7 @@ def case_words(old: Policy, new: Policy, before: Rulebook, after: Rulebook) -> l
 
 
 def _one_case(old: Case, new: Case, before: Rulebook, after: Rulebook) -> Iterator[str]:
-    one, two = (" ".join(case.condition.text.split()) if case.condition else "" for case in (old, new))
-    if one != two:
-        yield "other criteria"
+    yield from _criteria(old.condition, new.condition)
     for name in new.condition.lists if new.condition is not None else ():
         if before.lists.get(name) != after.lists.get(name):
             yield f"its criteria ask for list:{name}, which is another"
@@ -205,6 +204,20 @@ def _one_case(old: Case, new: Case, before: Rulebook, after: Rulebook) -> Iterat
             value, changed = getattr(answer, field), getattr(other, field)
             if value != changed:
                 yield f"{words} {_shown(changed)} instead of {_shown(value)}"
+        if answer.details != other.details:
+            codes = sorted({detail.code for detail in {*answer.details} ^ {*other.details}})
+            yield f"other details ({', '.join(codes)})"
+
+
+def _criteria(old: Condition | None, new: Condition | None) -> Iterator[str]:
+    """Which criteria are new or gone; those that stay may stand in another order."""
+    mine, theirs = ((condition.criteria if condition is not None else ()) for condition in (old, new))
+    for text in theirs:
+        if text not in mine:
+            yield f"now asks `{text}`"
+    for text in mine:
+        if text not in theirs:
+            yield f"no longer asks `{text}`"
 
 
 _ANSWER = (
@@ -233,9 +246,7 @@ def _card_words(old: Guidance, new: Guidance, before: Rulebook, after: Rulebook)
     told = [*_scope_words(old.scope, new.scope)]
     if old.hooks != new.hooks:
         told.append(f"hooks {_shown(new.hooks)} instead of {_shown(old.hooks)}")
-    one, two = (" ".join(card.condition.text.split()) if card.condition else "" for card in (old, new))
-    if one != two:
-        told.append("another condition")
+    told += _criteria(old.condition, new.condition)
     for name in new.condition.lists if new.condition is not None else ():
         if before.lists.get(name) != after.lists.get(name):
             told.append(f"its condition asks for list:{name}, which is another")

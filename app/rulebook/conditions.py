@@ -45,6 +45,11 @@ class Condition:
         """Names of the code lists it asks about, without `list:`."""
         return tuple(name.removeprefix("list:") for name in self.expression.value_sets)
 
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """What must all be so, each in one line."""
+        return tuple(" ".join(text.split()) for text in self.expression.operands("and"))
+
     def judge(self, variables: Mapping[str, Any], *, now: datetime, member_of: MemberOf, resolve: Resolve) -> Finding:
         """Evaluate. A value in `variables` may be `fhirpath.Unobtainable`; an evaluation error is unknown too."""
         try:

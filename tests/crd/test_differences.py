@@ -154,7 +154,10 @@ def found(new: Rulebook, old: Rulebook = OLD) -> Difference:
         ),
         (
             book(mri=(case("shown", "%conditions.exists()", NO_AUTH), AUTH)),
-            ["CPT 72148: case mri#shown: other criteria."],
+            [
+                "CPT 72148: case mri#shown: now asks `%conditions.exists()`; case mri#shown: no longer asks "
+                "`%conditions.exists(code.memberOf('list:back'))`."
+            ],
         ),
         (
             book(back="ICD-10-CM,M99*,back"),

@@ -105,7 +105,9 @@ CHANGES: list[tuple[str, Callable[[Files], Files], set[tuple[str, str, str]], in
     ),
     (
         "a row for any order, which may matter to any call",
-        lambda files: row(files, "inpatient-hospital-supply", lambda line: line.replace("benefit.analyst", "benefit.lead")),
+        lambda files: row(
+            files, "inpatient-hospital-supply", lambda line: line.replace("benefit.analyst", "benefit.lead")
+        ),
         set(),
         0,
     ),

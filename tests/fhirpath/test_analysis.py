@@ -112,3 +112,18 @@ def test_what_an_expression_uses() -> None:
     assert expression.variables == {"order", "facts"}
     assert expression.value_sets == ("list:a", "list:b")
     assert expression.paths == ("%order.code.coding", "%facts.site", "%context.id", "%order.code.text")
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "operands"),
+    [
+        ("a", "and", ("a",)),
+        ("a and b", "and", ("a", "b")),
+        ("a and (b or c) and d.where(e and f)", "and", ("a", "(b or c)", "d.where(e and f)")),
+        ("a and b or c", "and", ("a and b or c",)),
+        ("a and b or c", "or", ("a and b", "c")),
+        ("a and (b and c)", "and", ("a", "b", "c")),
+    ],
+)
+def test_operands(text: str, operator: str, operands: tuple[str, ...]) -> None:
+    assert fhirpath.compile(text).operands(operator) == operands
