@@ -24,6 +24,7 @@ def create_app(settings: Settings) -> Flask:
     from app import logs
     from app.clients import ClientTrust
     from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
+    from app.crd.published import INTERVAL_S, PublishedKeeper
     from app.crd.routing_service import RoutingService
     from app.crd.said import SaidCards
     from app.crd.service import CrdService
@@ -33,14 +34,13 @@ def create_app(settings: Settings) -> Flask:
     from app.members import Grants, MemberDirectory
     from app.members.coverage import CoverageSource
     from app.members.roster import Roster
-    from app.rulebook.keeper import RulebookKeeper
+    from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
     from app.web import browsers, cds_hooks, errors, feedback, ops, routing
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
-    keeper = RulebookKeeper(settings.rules, settings.questionnaires, interval=settings.rules_interval)
     sources = ("roster", "coverage") if settings.sandbox else settings.member_sources
     roster = Roster.read(settings.roster_path) if "roster" in sources else None
 
@@ -52,6 +52,11 @@ def create_app(settings: Settings) -> Flask:
         return MemberDirectory([source for name in sources if (source := by_name[name]) is not None], grants)
 
     ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    keeper: RulebookKeeper
+    if settings.rules_from == "published":
+        keeper = PublishedKeeper(ledger, interval=min(settings.rules_interval, INTERVAL_S))
+    else:
+        keeper = FileKeeper(settings.rules, settings.questionnaires, interval=settings.rules_interval)
     encryption = Encryption.of([key.get_secret_value() for key in settings.encryption_keys], settings.key_path)
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.
     policy = HostPolicy(None if settings.sandbox else ())

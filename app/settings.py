@@ -26,6 +26,11 @@ class Settings(BaseSettings):
         description="Open mode for trying and testing: loopback only, no client JWT, any payer and any fhirServer.",
     )
     base_url: str | None = Field(None, description="Public address of the service, when it is behind a proxy.")
+    rules_from: Literal["files", "published"] = Field(
+        "files",
+        description="Where the live rules are: `files`, the rules folder, where a good edit goes live; or `published`, "
+        "the rulebook last published in the ledger.",
+    )
     rules: Path = Field(ROOT / "rules", description="Folder of the rule files.")
     questionnaires: Path = Field(ROOT / "questionnaires", description="Folder of the forms.")
     rules_interval: float = Field(1.0, ge=0, description="Seconds between looks at the rule files; 0 never looks.")

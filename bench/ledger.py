@@ -17,7 +17,7 @@ from app.fhir.ehr import ConnectionPool, HostPolicy
 from app.fhir.json import encode
 from app.ledger import AssertionRecord, Call, Ledger
 from app.ledger.records import Invocation
-from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.keeper import FileKeeper
 from app.rulebook.scenarios import read_scenarios
 from app.settings import Settings
 
@@ -28,7 +28,7 @@ _DESCRIBED = b'"described"'  # the member id of scenarios that describe their me
 def synthetic_ledger(folder: Path, calls: int) -> str:
     """The URL of a new ledger with so many calls."""
     settings = Settings(sandbox=True, data_dir=folder / "real", rules_interval=0, sqlite_synchronous="normal")
-    keeper = RulebookKeeper(settings.rules, settings.questionnaires, interval=0)
+    keeper = FileKeeper(settings.rules, settings.questionnaires, interval=0)
     _answer_scenarios(settings, keeper)
     source = Ledger.open(settings.ledger_url)
     real = [_read_back(source, each) for each in source.answered_between(None, None)]
@@ -44,7 +44,7 @@ def synthetic_ledger(folder: Path, calls: int) -> str:
     return url
 
 
-def _answer_scenarios(settings: Settings, keeper: RulebookKeeper) -> None:
+def _answer_scenarios(settings: Settings, keeper: FileKeeper) -> None:
     """Every scenario answered on its own day, for its own member."""
     ledger = Ledger.open(settings.ledger_url, synchronous="normal")
     scenarios, _ = read_scenarios(settings.rules / "scenarios", keeper.current)

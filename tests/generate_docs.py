@@ -34,7 +34,7 @@ from app.hooks.discovery import discovery
 from app.ledger import Ledger
 from app.members import MemberDirectory
 from app.members.roster import Roster
-from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.keeper import FileKeeper
 from app.rulebook.standards import STANDARDS_COLUMNS, STATUSES
 from app.settings import ROOT, Settings
 from benefit_router import COLUMNS
@@ -303,7 +303,7 @@ def _service() -> Iterator[tuple[CrdService, Path]]:
         yield (
             CrdService(
                 made,
-                RulebookKeeper(made.rules, made.questionnaires, interval=0),
+                FileKeeper(made.rules, made.questionnaires, interval=0),
                 lambda _: MemberDirectory([Roster.read(made.roster_path)]),
                 ConnectionPool(HostPolicy(None)),
                 ledger,

@@ -42,10 +42,17 @@ def serve(**flags: object) -> None:
 def _check(settings: Settings) -> None:
     """Say what is wrong before a server is started around it."""
     from app import check_exposure
+    from app.crd.published import PublishedKeeper
     from app.errors import RulebookError
+    from app.ledger import Ledger
     from app.rulebook.rulebook import load
 
     check_exposure(settings)
+    if settings.rules_from == "published":
+        ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+        PublishedKeeper(ledger, interval=0)
+        ledger.close()
+        return
     loaded = load(settings.rules, settings.questionnaires)
     if loaded.rulebook is None:
         found = "\n".join(str(problem) for problem in loaded.errors)

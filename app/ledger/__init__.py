@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.ledger.ledger import Ledger
+from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
     AssertionRecord,
     Call,
@@ -25,6 +26,8 @@ __all__ = [
     "FeedbackRecord",
     "Invocation",
     "Ledger",
+    "Publication",
+    "PublicationRecord",
     "RulebookRecord",
     "SnapshotRecord",
     "StoredAssertion",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, except_, select
 from app.ledger import chain
 from app.ledger.blobs import unpack
 from app.ledger.rows import Row, split_exchange
-from app.ledger.tables import assertion, card, event, feedback, invocation
+from app.ledger.tables import assertion, card, event, feedback, invocation, publication
 
 _BATCH = 200
 
@@ -60,6 +60,8 @@ class _Digests:
         """What is wrong with the rows an event speaks of."""
         if row["feedback_id"] is not None:
             return self._feedback_faults(row)
+        if row["publication"] is not None:
+            return self._publication_faults(row)
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
         faults = list(self._invocation_faults)
@@ -82,6 +84,15 @@ class _Digests:
             return [f"feedback {row['feedback_id']} is missing"]
         if row["payload_hash"] != chain.feedback_digest(found._asdict()):
             return [f"feedback {row['feedback_id']} is not what was recorded"]
+        return []
+
+    def _publication_faults(self, row: Row) -> list[str]:
+        query = select(publication).where(publication.c.number == row["publication"])
+        found = self._connection.execute(query).first()
+        if found is None:
+            return [f"publication {row['publication']} is missing"]
+        if row["payload_hash"] != chain.publication_digest(found._asdict()):
+            return [f"publication {row['publication']} is not what was recorded"]
         return []
 
     def _read_invocation(self, invocation_id: str) -> None:
@@ -124,6 +135,9 @@ def _off_the_chain(connection: Connection) -> Iterator[str]:
         unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
         for (found,) in connection.execute(unvouched):
             yield f"{table.name} {found}: no event vouches for it"
+    acts = except_(select(publication.c.number), select(event.c.publication)).order_by("number")
+    for (found,) in connection.execute(acts):
+        yield f"publication {found}: no event vouches for it"
     # An event vouches for all cards of its invocation, but for none of an invocation that is not there.
     astray = select(card.c.card_id).where(card.c.invocation_id.not_in(select(invocation.c.invocation_id)))
     for (found,) in connection.execute(astray.order_by(card.c.card_id)):

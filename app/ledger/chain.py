@@ -75,7 +75,20 @@ _FEEDBACK = (
     "received_at",
     "client",
 )
-# Not the feedback_id, which is younger than the chain: it is vouched for by the payload, which holds it too.
+_PUBLICATION = (
+    "number",
+    "act",
+    "rulebook_hash",
+    "label",
+    "actor",
+    "author",
+    "at",
+    "effective_at",
+    "about",
+    "checks",
+    "note",
+)
+# Not feedback_id and publication, which are younger than the chain: the payload vouches for them and holds them too.
 _EVENT = (
     "seq",
     "occurred_at",
@@ -121,6 +134,11 @@ def cards_digest(rows: Iterable[Mapping[str, Any]]) -> str | None:
 def feedback_digest(row: Mapping[str, Any]) -> str:
     """Digest of a `feedback` row, which is the payload hash of its event."""
     return _digest([row[name] for name in _FEEDBACK])
+
+
+def publication_digest(row: Mapping[str, Any]) -> str:
+    """Digest of a `publication` row, which is the payload hash of its event."""
+    return _digest([row[name] for name in _PUBLICATION])
 
 
 def payload_hash(invocation: str, assertion: str | None, cards: str | None) -> str:

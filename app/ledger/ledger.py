@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select
 
 from app.errors import LedgerError
 from app.ledger import chain, schema, standing
 from app.ledger.audit import audit
 from app.ledger.feedback import feedback_report
+from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
     AssertionRecord,
     Call,
@@ -31,22 +32,25 @@ from app.ledger.rows import (
     feedback_row,
     instant,
     invocation_row,
+    publication_row,
     rulebook_row,
     snapshot_row,
     stored_assertion,
     stored_card,
     stored_feedback,
     stored_invocation,
+    stored_publication,
     stored_rulebook,
     stored_snapshot,
 )
 from app.ledger.store import WAIT_S, Store, Synchronous, create_sqlite_file, use_write_ahead_log
-from app.ledger.tables import assertion, card, feedback, invocation, metadata, rulebook, snapshot
+from app.ledger.tables import assertion, card, feedback, invocation, metadata, publication, rulebook, snapshot
 from app.ledger.together import Together
 
 T = TypeVar("T")
 
 _TAIL = "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
+_ACTS = select(publication).order_by(publication.c.number)
 # Changes nothing, yet is a write: SQLite gives the lock on a read-only file and refuses only the statement.
 _TOUCH = "UPDATE event SET seq = seq WHERE seq = 0"
 
@@ -182,6 +186,41 @@ class Ledger:
                 connection.exec_driver_sql(self._insert["rulebook"], rulebook_row(record))
 
         self._store.write(f"rulebook {record.hash} was not recorded", keep)
+
+    def publish(self, decide: Callable[[list[Publication]], PublicationRecord]) -> Publication:
+        """Add an act on a rulebook, with its event, or nothing.
+
+        `decide` makes the act in view of all before it, and nobody adds one meanwhile; what it raises is passed on as
+        it is. The rulebook must be in the store (`record_rulebook`).
+        """
+        refused: list[Exception] = []
+
+        def keep(connection: Connection) -> Publication | None:
+            acts = [stored_publication(row._asdict()) for row in connection.execute(_ACTS)]
+            try:
+                record = decide(acts)
+            except Exception as error:
+                refused.append(error)
+                return None
+            row = publication_row(record, len(acts) + 1)
+            self._append(connection, {"publication": [row], "event": [_publication_event(row)]})
+            return stored_publication(row)
+
+        made = self._store.write("the rulebook was not published", keep)
+        if made is None:
+            raise refused[0]
+        return made
+
+    def publications(self) -> list[Publication]:
+        """Every act on a rulebook, oldest first."""
+        return self._find(_ACTS, stored_publication)
+
+    def publications_count(self) -> int:
+        """How many acts there are: what a worker asks to see whether something happened."""
+        query = select(func.count()).select_from(publication)
+        return self._store.read(
+            "the ledger could not be read", lambda connection: connection.execute(query).scalar_one()
+        )
 
     def assertion(self, assertion_id: str) -> StoredAssertion | None:
         """The assertion of that id, None where there is none."""
@@ -329,6 +368,7 @@ def _events(
             "track": about.track if about else None,
             "payload_hash": chain.payload_hash(told, digest, cards),
             "feedback_id": None,
+            "publication": None,
         }
 
     events = [
@@ -339,6 +379,21 @@ def _events(
     if call.status >= 400 or not events:
         events.append(event("call_failed" if call.status >= 400 else "call_answered"))
     return events
+
+
+def _publication_event(act: Row) -> Row:
+    """The event of a `publication` row."""
+    return {
+        "occurred_at": act["at"],
+        "event_type": f"rulebook_{act['act'].replace('-', '_')}",
+        "invocation_id": None,
+        "assertion_id": None,
+        "order_ref": None,
+        "track": None,
+        "payload_hash": chain.publication_digest(act),
+        "feedback_id": None,
+        "publication": act["number"],
+    }
 
 
 def _feedback_event(said: Row, invocation_id: str | None) -> Row:
@@ -352,4 +407,5 @@ def _feedback_event(said: Row, invocation_id: str | None) -> Row:
         "track": None,
         "payload_hash": chain.feedback_digest(said),
         "feedback_id": said["feedback_id"],
+        "publication": None,
     }

@@ -10,6 +10,7 @@ import msgspec
 
 from app.ledger.blobs import pack, unpack
 from app.ledger.chain import content_digest
+from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
     AssertionRecord,
     CardRecord,
@@ -245,4 +246,39 @@ def stored_rulebook(row: Mapping[str, Any]) -> RulebookRecord:
         label=row["label"],
         files=unpack(row["files"]),
         loaded_at=datetime.fromisoformat(row["loaded_at"]),
+    )
+
+
+def publication_row(record: PublicationRecord, number: int) -> Row:
+    """The `publication` row of an act on a rulebook."""
+    return {
+        "number": number,
+        "act": record.act,
+        "rulebook_hash": record.rulebook_hash,
+        "label": record.label,
+        "actor": record.actor,
+        "author": record.author,
+        "at": instant(record.at),
+        "effective_at": None if record.effective_at is None else instant(record.effective_at),
+        "about": record.about,
+        "checks": record.checks,
+        "note": record.note,
+    }
+
+
+def stored_publication(row: Mapping[str, Any]) -> Publication:
+    """A `publication` row as a record; instants are in UTC."""
+    effective = row["effective_at"]
+    return Publication(
+        number=row["number"],
+        act=row["act"],
+        rulebook_hash=row["rulebook_hash"],
+        label=row["label"],
+        actor=row["actor"],
+        author=row["author"],
+        at=datetime.fromisoformat(row["at"]),
+        effective_at=None if effective is None else datetime.fromisoformat(effective),
+        about=row["about"],
+        checks=row["checks"],
+        note=row["note"],
     )

@@ -128,6 +128,22 @@ feedback = Table(
     Column("client", Text),
 )
 
+publication = Table(
+    "publication",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("act", Text, nullable=False),
+    Column("rulebook_hash", Text, ForeignKey("rulebook.hash"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("effective_at", Text),
+    Column("about", Integer),
+    Column("checks", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,
@@ -136,7 +152,7 @@ event = Table(
     Column("occurred_at", Text, nullable=False),
     Column("recorded_at", Text, nullable=False),
     Column("event_type", Text, nullable=False),
-    # NULL only for feedback on a card that is not in the ledger.
+    # NULL for feedback on a card that is not in the ledger, and for acts on rulebooks.
     Column("invocation_id", Text, ForeignKey("invocation.invocation_id")),
     Column("assertion_id", Text, ForeignKey("assertion.assertion_id")),
     Column("order_ref", Text),
@@ -145,5 +161,6 @@ event = Table(
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("feedback_id", Text, ForeignKey("feedback.feedback_id")),
+    Column("publication", Integer, ForeignKey("publication.number")),
     UniqueConstraint("prev_hash"),
 )

@@ -1,9 +1,10 @@
-"""The rulebook that is live now: a good edit goes live without a restart, a bad one never does."""
+"""The rulebook that is live now, and what watches for the next."""
 
 from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,21 +18,15 @@ log = structlog.get_logger("signpost.rulebook")
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
-class RulebookKeeper:
-    """Holds the live rulebook and swaps it whole when the files change. Readers take `current` once per call.
+class RulebookKeeper(ABC):
+    """Holds the live rulebook and swaps it whole. Readers take `current` once per call.
 
-    `interval` is the number of seconds between looks at the files; 0 never looks (tests, one-off commands).
+    `interval` is the number of seconds between looks; 0 never looks (tests, one-off commands).
     """
 
-    def __init__(self, rules: Path, questionnaires: Path, *, interval: float = 1.0) -> None:
-        self._rules = rules
-        self._questionnaires = questionnaires
+    def __init__(self, current: Rulebook, *, interval: float) -> None:
+        self._current = current
         self._interval = interval
-        self._fingerprint = self._look()
-        loaded = load(rules, questionnaires)
-        if loaded.rulebook is None:
-            raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
-        self._current = loaded.rulebook
         self._rejected: tuple[str, ...] = ()
         self._locks: dict[int, threading.Lock] = {}
         self._watching_in: int | None = None
@@ -41,22 +36,22 @@ class RulebookKeeper:
         """The live rulebook. Starts the watching thread on first use, so that a forked worker has its own."""
         if self._interval and self._watching_in != os.getpid():
             self._watch()
-            self._try(self.refresh)  # the files may have changed since the process was forked
+            self._try(self.refresh)  # something may have changed since the process was forked
         return self._current
 
     @property
     def rejected(self) -> tuple[str, ...]:
-        """Problems of the newest edit when it was refused; empty while the files and the live rulebook agree."""
+        """Problems of the newest change when it was refused; empty while it and the live rulebook agree."""
         return self._rejected
 
     def refresh(self) -> bool:
-        """Look at the files now; true when a new rulebook went live."""
+        """Look now; true when a new rulebook went live."""
         with self._lock:
-            seen = self._look()
-            if seen == self._fingerprint:
-                return False
-            self._fingerprint = seen
-            return self._take(load(self._rules, self._questionnaires))
+            return self._look()
+
+    @abstractmethod
+    def _look(self) -> bool:
+        """Look, under the lock, and `_take` what is new."""
 
     @property
     def _lock(self) -> threading.Lock:
@@ -75,19 +70,6 @@ class RulebookKeeper:
         self._current = loaded.rulebook
         return True
 
-    def _look(self) -> Fingerprint:
-        """Path, change time and size of every rule file: cheap enough for once a second."""
-        seen = []
-        for root in (self._rules, self._questionnaires):
-            for folder, _, names in os.walk(root):
-                for name in names:
-                    try:
-                        status = os.stat(os.path.join(folder, name))
-                    except OSError:  # an editor replaced the file between the two calls
-                        continue
-                    seen.append((os.path.join(folder, name), status.st_mtime_ns, status.st_size))
-        return tuple(sorted(seen))
-
     def _watch(self) -> None:
         with self._lock:
             if self._watching_in == os.getpid():
@@ -105,3 +87,36 @@ class RulebookKeeper:
             look()
         except Exception:
             log.exception("rulebook.look_failed")
+
+
+class FileKeeper(RulebookKeeper):
+    """The rulebook in files: a good edit goes live without a restart, a bad one never does."""
+
+    def __init__(self, rules: Path, questionnaires: Path, *, interval: float = 1.0) -> None:
+        self._rules = rules
+        self._questionnaires = questionnaires
+        self._fingerprint = self._fingerprint_now()
+        loaded = load(rules, questionnaires)
+        if loaded.rulebook is None:
+            raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
+        super().__init__(loaded.rulebook, interval=interval)
+
+    def _look(self) -> bool:
+        seen = self._fingerprint_now()
+        if seen == self._fingerprint:
+            return False
+        self._fingerprint = seen
+        return self._take(load(self._rules, self._questionnaires))
+
+    def _fingerprint_now(self) -> Fingerprint:
+        """Path, change time and size of every rule file: cheap enough for once a second."""
+        seen = []
+        for root in (self._rules, self._questionnaires):
+            for folder, _, names in os.walk(root):
+                for name in names:
+                    try:
+                        status = os.stat(os.path.join(folder, name))
+                    except OSError:  # an editor replaced the file between the two calls
+                        continue
+                    seen.append((os.path.join(folder, name), status.st_mtime_ns, status.st_size))
+        return tuple(sorted(seen))

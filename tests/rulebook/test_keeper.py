@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import RulebookError
-from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.keeper import FileKeeper
 from app.rulebook.rulebook import content_hash
 from tests.rulebook.small import FILES, write
 
@@ -25,12 +25,12 @@ def policy(folders: tuple[Path, Path]) -> Path:
 
 
 @pytest.fixture
-def keeper(folders: tuple[Path, Path]) -> RulebookKeeper:
+def keeper(folders: tuple[Path, Path]) -> FileKeeper:
     """One that looks only when it is told to."""
-    return RulebookKeeper(*folders, interval=0)
+    return FileKeeper(*folders, interval=0)
 
 
-def title(keeper: RulebookKeeper) -> str:
+def title(keeper: FileKeeper) -> str:
     return keeper.current.policies[0].scope.title
 
 
@@ -42,7 +42,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
     return holds()
 
 
-def test_starts_with_what_is_on_disk(keeper: RulebookKeeper) -> None:
+def test_starts_with_what_is_on_disk(keeper: FileKeeper) -> None:
     assert keeper.current.hash == content_hash(FILES)
     assert keeper.rejected == ()
 
@@ -50,10 +50,10 @@ def test_starts_with_what_is_on_disk(keeper: RulebookKeeper) -> None:
 def test_refuses_to_start_with_rules_that_must_not_go_live(folders: tuple[Path, Path], policy: Path) -> None:
     policy.write_text(policy.read_text().replace("contact: desk", "contact: dsk"))
     with pytest.raises(RulebookError, match=r"policies/drug\.yaml:20 .* no contact 'dsk'"):
-        RulebookKeeper(*folders, interval=0)
+        FileKeeper(*folders, interval=0)
 
 
-def test_a_good_edit_goes_live_whole(keeper: RulebookKeeper, policy: Path) -> None:
+def test_a_good_edit_goes_live_whole(keeper: FileKeeper, policy: Path) -> None:
     before = keeper.current
     policy.write_text(policy.read_text().replace("A drug", "A better drug"))
     assert title(keeper) == "A drug", "not before it looked"
@@ -104,7 +104,7 @@ def form_broken(path: Path) -> None:
     ],
 )
 def test_a_bad_edit_keeps_the_running_rulebook(
-    keeper: RulebookKeeper, policy: Path, edit: Callable[[Path], None], told: str
+    keeper: FileKeeper, policy: Path, edit: Callable[[Path], None], told: str
 ) -> None:
     before = keeper.current
     edit(policy)
@@ -115,13 +115,13 @@ def test_a_bad_edit_keeps_the_running_rulebook(
     assert keeper.rejected, "still refused while nothing changed"
 
 
-def test_a_deleted_policy_is_an_edit_like_any_other(keeper: RulebookKeeper, policy: Path) -> None:
+def test_a_deleted_policy_is_an_edit_like_any_other(keeper: FileKeeper, policy: Path) -> None:
     policy.unlink()
     assert keeper.refresh() is True
     assert keeper.current.policies == ()
 
 
-def test_mending_the_edit_or_taking_it_back(keeper: RulebookKeeper, policy: Path) -> None:
+def test_mending_the_edit_or_taking_it_back(keeper: FileKeeper, policy: Path) -> None:
     good, before = policy.read_text(), keeper.current
     policy.write_text("{")
     keeper.refresh()
@@ -137,7 +137,7 @@ def test_mending_the_edit_or_taking_it_back(keeper: RulebookKeeper, policy: Path
     assert title(keeper) == "Another"
 
 
-def test_touching_a_file_changes_nothing(keeper: RulebookKeeper, policy: Path) -> None:
+def test_touching_a_file_changes_nothing(keeper: FileKeeper, policy: Path) -> None:
     before = keeper.current
     os.utime(policy, (1, 1))
     assert keeper.refresh() is False
@@ -145,7 +145,7 @@ def test_touching_a_file_changes_nothing(keeper: RulebookKeeper, policy: Path) -
 
 
 def test_a_file_that_vanishes_during_the_look(
-    keeper: RulebookKeeper, policy: Path, monkeypatch: pytest.MonkeyPatch
+    keeper: FileKeeper, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stat = os.stat
 
@@ -160,18 +160,18 @@ def test_a_file_that_vanishes_during_the_look(
     assert keeper.current is before
 
 
-def test_interval_0_starts_no_thread(keeper: RulebookKeeper) -> None:
+def test_interval_0_starts_no_thread(keeper: FileKeeper) -> None:
     threads = threading.active_count()
     assert keeper.current is keeper.current
     assert threading.active_count() == threads
 
 
 @pytest.fixture
-def watching(folders: tuple[Path, Path]) -> RulebookKeeper:
-    return RulebookKeeper(*folders, interval=0.005)
+def watching(folders: tuple[Path, Path]) -> FileKeeper:
+    return FileKeeper(*folders, interval=0.005)
 
 
-def test_edits_go_live_by_themselves(watching: RulebookKeeper, policy: Path) -> None:
+def test_edits_go_live_by_themselves(watching: FileKeeper, policy: Path) -> None:
     threads = threading.active_count()
     assert title(watching) == "A drug"
     assert threading.active_count() == threads + 1
@@ -180,7 +180,7 @@ def test_edits_go_live_by_themselves(watching: RulebookKeeper, policy: Path) -> 
     assert threading.active_count() == threads + 1, "one thread, however often the rulebook is asked for"
 
 
-def test_two_calls_that_both_find_nobody_watching(watching: RulebookKeeper) -> None:
+def test_two_calls_that_both_find_nobody_watching(watching: FileKeeper) -> None:
     threads = threading.active_count()
     watching._watch()
     watching._watch()
@@ -188,7 +188,7 @@ def test_two_calls_that_both_find_nobody_watching(watching: RulebookKeeper) -> N
 
 
 def test_a_look_that_fails_does_not_end_the_watching(
-    watching: RulebookKeeper, policy: Path, monkeypatch: pytest.MonkeyPatch
+    watching: FileKeeper, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[int] = []
     refresh = watching.refresh
@@ -229,7 +229,7 @@ def in_child(task: Callable[[], bool]) -> bool:
 class TestForkedWorker:
     """gunicorn loads the service once and forks its workers: threads and held locks stay behind."""
 
-    def test_watches_for_itself(self, watching: RulebookKeeper, policy: Path) -> None:
+    def test_watches_for_itself(self, watching: FileKeeper, policy: Path) -> None:
         assert title(watching) == "A drug"  # the parent watches from here on
 
         def sees_the_edit() -> bool:
@@ -238,6 +238,6 @@ class TestForkedWorker:
 
         assert in_child(sees_the_edit)
 
-    def test_does_not_wait_for_a_lock_its_parent_held(self, watching: RulebookKeeper) -> None:
+    def test_does_not_wait_for_a_lock_its_parent_held(self, watching: FileKeeper) -> None:
         with watching._lock:
             assert in_child(lambda: title(watching) == "A drug")

@@ -1,4 +1,4 @@
-"""`signpost rules`: one module for each command."""
+"""`signpost rules`: the commands of those who own the rules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import click
 from app.cli.rules.check import check
 from app.cli.rules.diff import diff
 from app.cli.rules.explain import explain
+from app.cli.rules.publishing import approve, publish, published, rollback, submit, withdraw
 from app.cli.rules.test import test
 from app.cli.rules.whatif import whatif
 
@@ -16,5 +17,5 @@ def rules() -> None:
     """Check and try the rule files."""
 
 
-for command in (check, test, explain, diff, whatif):
+for command in (check, test, explain, diff, whatif, publish, submit, approve, published, rollback, withdraw):
     rules.add_command(command)
