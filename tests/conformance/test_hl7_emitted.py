@@ -32,6 +32,7 @@ pytest_plugins = ("tests.conformance.hl7",)
 Resource = dict[str, Any]
 Errors = Callable[[Resource], list[str]]
 EXAMPLES = ("infusion", "mri", "self-injected")
+IN_SHORTHAND = [scenario for scenario in SCENARIOS if scenario.request is None]
 # What a profile asks of an order and a scenario does not care about.
 BY_WHOM = {"reference": "Practitioner/requester"}
 COMPLETED: dict[str, Resource] = {
@@ -251,7 +252,7 @@ def test_all_types_of_order_at_once(service: EhrActions, errors: Errors, version
     assert each_wrong(updated(answered), errors) == {}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=by_id)
+@pytest.mark.parametrize("scenario", IN_SHORTHAND, ids=by_id)
 def test_scenario(scenario: Scenario, sample_rulebook: Rulebook, version: str, errors: Errors) -> None:
     """What each sample rule says, on the order it says it of."""
     drafts = [each["resource"] for each in hook_request(scenario, sample_rulebook)["context"]["draftOrders"]["entry"]]
@@ -279,7 +280,7 @@ def test_scenario(scenario: Scenario, sample_rulebook: Rulebook, version: str, e
 def _with_cards() -> dict[str, Scenario]:
     """For each guidance of the sample rulebook a scenario that shows it."""
     found: dict[str, Scenario] = {}
-    for scenario in SCENARIOS:
+    for scenario in IN_SHORTHAND:
         for expect in scenario.expect:
             for slug in expect.get("cards") or ():
                 found.setdefault(slug, scenario)
