@@ -278,7 +278,8 @@ def _csv_line(row: dict[str, str], header: list[str]) -> str:
 def mutated_rules() -> str:
     """Changes of one routing row that the sample's scenarios do not notice."""
     arguments = ("rules", "test", "--mutate", "--rule", "route:ma-denosumab", "--jobs", "1")
-    return _console(f"$ signpost {' '.join(arguments[:-2])}\n{_run(*arguments)}")
+    told = re.sub(r"^\d+ passed", "(all) passed", _run(*arguments))
+    return _console(f"$ signpost {' '.join(arguments[:-2])}\n{told}")
 
 
 def _run(*arguments: str) -> str:
