@@ -8,7 +8,8 @@
     │   ├── AuthenticationFailed  no client JWT, or one not accepted    → 401
     │   ├── NotAllowed            a known client may not do this          → 403
     │   ├── PayloadTooLarge       body over the configured size           → 413
-    │   └── UnknownService        no such CDS service                     → 404
+    │   ├── UnknownService        no such CDS service                     → 404
+    │   └── NotFound              nothing of this url or id               → 404
     ├── EhrError                  the EHR's FHIR server did not deliver   → the answer says `indeterminate`
     ├── RulebookError             rule files that must not go live        → the running rulebook stays
     ├── StateError                what workers share cannot be reached    → 503, who calls cannot be checked
@@ -83,6 +84,12 @@ class PayloadTooLarge(RequestError):
     """The body exceeds the configured limit."""
 
     status = 413
+
+
+class NotFound(RequestError):
+    """There is no resource of this url or id."""
+
+    status = 404
 
 
 class UnknownService(RequestError):

@@ -14,6 +14,7 @@ class Client:
     """One EHR as the registry describes it.
 
     `inline_keys`, where there are any, hold instead of those at `jwks_url`. `tenants` and `services` of None mean: any.
+    `acts_for`: the `iss` of clients whose answers it may take further, as a DTR app does for EHRs.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Client:
     tenants: frozenset[str] | None = None
     services: frozenset[str] | None = None
     allow_private: bool = False
+    acts_for: frozenset[str] = frozenset()
 
     @property
     def policy(self) -> HostPolicy:
@@ -34,3 +36,7 @@ class Client:
     def may_call(self, service_id: str) -> bool:
         """Whether the client is answered by this CDS service."""
         return self.services is None or service_id in self.services
+
+    def may_use_answers_to(self, iss: str) -> bool:
+        """Whether the answers given to the client of that `iss` are for this one too."""
+        return iss == self.iss or iss in self.acts_for

@@ -30,6 +30,7 @@ KEYS: Mapping[str, str] = {
     "algorithms": "`ES384`, `RS384` or both; left out: both.",
     "tenants": "The values of the JWT's `tenant` that are answered; left out: `tenant` is not looked at.",
     "services": "Ids of the CDS services it may call; left out: all.",
+    "acts_for": "The `iss` of EHRs whose answers it may take further: for a DTR app that fetches forms for their orders.",
     "allow_private": "`true` for an EHR inside your own network: private addresses and plain http are then accepted.",
 }
 """Every key of a client, and what it means."""
@@ -109,6 +110,7 @@ class _Entry:
             tenants=self._set(self._texts("tenants")),
             services=self._set(self._words("services", SERVICE_IDS)),
             allow_private=private is True,
+            acts_for=self._set(self._texts("acts_for")) or frozenset(),
         )
         return None if self.problems else made
 

@@ -41,13 +41,15 @@ class Promise:
         return self.assertion_id is not None
 
 
-class _Kept(msgspec.Struct):
+class KeptAnswer(msgspec.Struct):
+    """A determination as the ledger keeps it, by which rulebook, and the day it was first given."""
+
     determination: Determination
     rulebook: str | None = None
     given_on: date | None = None
 
 
-_decoder = msgspec.json.Decoder(_Kept)
+_decoder = msgspec.json.Decoder(KeptAnswer)
 
 
 def promise(
@@ -66,7 +68,7 @@ def promise(
     anew = Promise(fresh, supersedes=found.assertion_id)
     if found.content_hash != content_hash(facts.order.resource) or (found.expires_on or today) < today:
         return anew
-    kept = _read(found)
+    kept = kept_answer(found)
     if kept is None or kept.rulebook != rulebook.label:
         return anew
     if kept.determination.answers != fresh.answers and not (_unread(fresh) and _definite(kept.determination)):
@@ -86,7 +88,7 @@ def content_hash(order: dict[str, Any]) -> str:
     return hashlib.sha256(encode([said, others])).hexdigest()
 
 
-def _read(found: StoredAssertion) -> _Kept | None:
+def kept_answer(found: StoredAssertion) -> KeptAnswer | None:
     """The determination as it was kept; None when an older version of the program wrote it otherwise."""
     try:
         return _decoder.decode(found.answer)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from app.errors import InvalidRequest
 from app.fhir import codings
-from app.fhir.json import decode
 from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
 from app.rulebook.documents import Document, check_encoding, read_document
+from app.rulebook.forms import Artifacts, canonical_of, read_form_files, read_forms, read_libraries, read_value_sets
 from app.rulebook.guidance import Guidance, build_guidance, check_forms
 from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
@@ -34,7 +33,7 @@ class Rulebook:
     """One version of the rules. `files` are the exact texts it was built from, by path; `hash` names their content.
 
     `questionnaires` are the forms' versioned canonicals, `forms` the Questionnaires themselves and `prefills` where
-    their answers come from, each by the name of the form's folder.
+    their answers come from, each by the name of the form's folder. `libraries` and `value_sets` are what they build on.
     """
 
     hash: str
@@ -46,6 +45,8 @@ class Rulebook:
     questionnaires: Mapping[str, str]
     forms: Mapping[str, Mapping[str, Any]]
     prefills: Mapping[str, Prefill]
+    libraries: Artifacts
+    value_sets: Artifacts
     standards: tuple[Standard, ...]
     files: Mapping[str, str]
     _policies: _ByCode[Policy]
@@ -147,11 +148,7 @@ def read_files(rules: Path, questionnaires: Path) -> dict[str, str]:
     for path in found:
         if path.is_file():
             files[path.relative_to(rules).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
-    for name in ("questionnaire.json", "prefill.yaml"):
-        for path in sorted(questionnaires.glob(f"*/{name}")):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            files[f"questionnaires/{path.parent.name}/{name}"] = text
-    return files
+    return files | read_form_files(questionnaires)
 
 
 def load(rules: Path, questionnaires: Path) -> Loaded:
@@ -193,8 +190,9 @@ def build(files: Mapping[str, str]) -> Loaded:
     }
     walks = {path.removeprefix("crosswalks/"): text for path, text in files.items() if path.startswith("crosswalks/")}
     crosswalks = read_crosswalks(walks, problems)
-    forms = dict(_forms(files, problems))
-    questionnaires = {slug: f"{form['url']}|{form['version']}" for slug, form in forms.items()}
+    forms = read_forms(files, problems)
+    libraries, value_sets = read_libraries(files, problems), read_value_sets(files, problems)
+    questionnaires = {slug: canonical_of(form) for slug, form in forms.items()}
     prefills = dict(_prefills(files, forms, lists, problems))
     if payer is None:
         return Loaded(None, tuple(problems))
@@ -229,6 +227,8 @@ def build(files: Mapping[str, str]) -> Loaded:
         standards=standards,
         forms=forms,
         prefills=prefills,
+        libraries=libraries,
+        value_sets=value_sets,
         files=dict(files),
         _policies=_index(policies),
         _guidance=_index(guidance),
@@ -277,28 +277,6 @@ def _table(
     table, found = read_table(files[ROUTES_FILE], file=ROUTES_FILE, vocabulary=vocabulary, catalog=crosswalks.catalog)
     problems += found
     return table
-
-
-def _forms(files: Mapping[str, str], problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each form's folder name with its Questionnaire."""
-    for path, text in files.items():
-        if not (path.startswith("questionnaires/") and path.endswith("/questionnaire.json")):
-            continue
-        try:
-            form = decode(text.encode())
-        except InvalidRequest as error:
-            problems.append(Problem(path, None, None, f"This is not JSON: {error}", "Correct the file."))
-            continue
-        if not isinstance(form, dict) or form.get("resourceType") != "Questionnaire":
-            problems.append(
-                Problem(path, 1, "resourceType", "This is not a Questionnaire.", "Put the Questionnaire here.")
-            )
-        elif not form.get("url") or not form.get("version"):
-            problems.append(
-                Problem(path, 1, "url", "The form lacks a url or a version.", "Add both: answers name the version.")
-            )
-        else:
-            yield path.split("/")[1], form
 
 
 def _prefills(

@@ -124,13 +124,11 @@ def test_files_a_payer_may_do_without(path: str) -> None:
 @pytest.mark.parametrize(
     ("form", "column", "message"),
     [
-        (json.dumps({**FORM, "version": None}), "url", "lacks a url or a version"),
-        (
-            json.dumps({key: value for key, value in FORM.items() if key != "version"}),
-            "url",
-            "lacks a url or a version",
-        ),
-        (json.dumps({key: value for key, value in FORM.items() if key != "url"}), "url", "lacks a url or a version"),
+        (json.dumps({**FORM, "version": None}), "version", "lacks a version"),
+        (json.dumps({**FORM, "version": "1|2"}), "version", "not a version"),
+        (json.dumps({key: value for key, value in FORM.items() if key != "version"}), "version", "lacks a version"),
+        (json.dumps({key: value for key, value in FORM.items() if key != "url"}), "url", "lacks a url"),
+        (json.dumps({**FORM, "id": "../form"}), "id", "no id"),
         (json.dumps({**FORM, "resourceType": "Library"}), "resourceType", "not a Questionnaire"),
         ("[]", "resourceType", "not a Questionnaire"),
         ("{", None, "not JSON"),
