@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,14 @@ def create_app(settings: Settings) -> Flask:
     from flask import Flask
 
     from app import logs
-    from app.clients import ClientTrust
+    from app.clients import ClientTrust, ExternalIssuer, TokenEndpoint
     from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
     from app.crd.published import INTERVAL_S, PublishedKeeper
     from app.crd.routing_service import RoutingService
     from app.crd.said import SaidCards
     from app.crd.service import CrdService
+    from app.dtr.service import DtrService
+    from app.dtr.terminology import terminology_server
     from app.encryption import Encryption
     from app.fhir.ehr import ConnectionPool, HostPolicy
     from app.ledger import Ledger
@@ -37,7 +40,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import browsers, cds_hooks, errors, feedback, ops, routing
+    from app.web import access, browsers, cds_hooks, dtr, errors, feedback, ops, routing
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -68,6 +71,8 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["BASE_URL"] = settings.base_url.rstrip("/") if settings.base_url else None
+    app.config["STARTED"] = datetime.now(UTC).isoformat(timespec="seconds")
+    app.config["TOKEN_ISSUER"], app.config["TOKEN_URL"] = settings.token_issuer, settings.token_url
     app.extensions["clients"] = trust
     app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
@@ -78,9 +83,19 @@ def create_app(settings: Settings) -> Flask:
         settings, keeper, directory, pool, ledger, said=said, encryption=encryption, state=state
     )
     app.extensions["routing"] = RoutingService(keeper, directory, ledger, any_payer=settings.sandbox)
+    elsewhere = terminology_server(settings.terminology_url) if settings.terminology_url else None
+    app.extensions["dtr"] = DtrService(settings, keeper, directory, ledger, encryption, elsewhere=elsewhere)
+    app.extensions["token_endpoint"] = app.extensions["access"] = None
+    if trust is not None and settings.token_issuer and settings.token_jwks_url:
+        app.extensions["access"] = ExternalIssuer(settings.token_issuer, settings.token_jwks_url, keys, registry)
+    elif trust is not None:
+        app.extensions["token_endpoint"] = app.extensions["access"] = TokenEndpoint(trust, registry, state)
     app.register_blueprint(cds_hooks.blueprint)
     app.register_blueprint(feedback.blueprint)
     app.register_blueprint(routing.blueprint)
+    app.register_blueprint(access.blueprint)
+    app.register_blueprint(dtr.blueprint)
+    app.register_blueprint(dtr.well_known)
     app.register_blueprint(ops.blueprint)
     errors.register(app)
     browsers.register(app, settings.cors_origins)
@@ -114,6 +129,11 @@ def check_exposure(settings: Settings) -> ClientRegistry:
         raise SettingsError(
             "A client's JWT names the service it is meant for, and the service does not know its own address. "
             "Set SIGNPOST_BASE_URL to the URL that clients call, without /cds-services."
+        )
+    if (settings.token_issuer is None) != (settings.token_jwks_url is None):
+        raise SettingsError(
+            "SIGNPOST_TOKEN_ISSUER and SIGNPOST_TOKEN_JWKS_URL go together: the one says whose tokens, the other by "
+            "which keys. Set both or neither."
         )
     if settings.shared_state_url == "memory://" and settings.workers > 1:
         raise SettingsError(

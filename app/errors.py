@@ -6,6 +6,7 @@
     │   ├── UnprocessableRequest  valid CDS Hooks, breaks a CRD rule      → 422
     │   ├── PrefetchMissing       nothing to decide on, and no way to ask → 412
     │   ├── AuthenticationFailed  no client JWT, or one not accepted    → 401
+    │   ├── GrantRefused          a token request that is not granted     → 400, 401 or 429, in OAuth's JSON
     │   ├── NotAllowed            a known client may not do this          → 403
     │   ├── PayloadTooLarge       body over the configured size           → 413
     │   ├── UnknownService        no such CDS service                     → 404
@@ -72,6 +73,15 @@ class AuthenticationFailed(RequestError):
     def challenge(self) -> str:
         """The WWW-Authenticate header (RFC 6750, 3): only a call with a token is told of an error."""
         return "Bearer" if self.reason == "no-token" else 'Bearer error="invalid_token"'
+
+
+class GrantRefused(RequestError):
+    """A token request that is not granted (RFC 6749, 5.2). `error` is OAuth's word for why."""
+
+    def __init__(self, error: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(message, code="login")
+        self.error = error
+        self.status = status or (401 if error == "invalid_client" else 400)
 
 
 class NotAllowed(RequestError):

@@ -116,6 +116,27 @@ class Settings(BaseSettings):
         pattern="^https?://",
         description="Launch address of the DTR app for CRD 2.0 clients, which start it from a card; left out: no card.",
     )
+    dtr_unversioned_libraries: bool = Field(
+        False,
+        description="Name Libraries without their version in DTR 2.0 forms, as Inferno 0.17 compares them; the guide "
+        "wants the version.",
+    )
+    terminology_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="FHIR base of a terminology server that is asked for value sets not kept here; left out: none is.",
+    )
+    token_issuer: str | None = Field(
+        None,
+        description="Issuer of an authorization server of yours, whose JWT access tokens DTR clients bear; left out: "
+        "the service grants tokens itself.",
+    )
+    token_jwks_url: str | None = Field(
+        None, pattern="^https://", description="Where that authorization server publishes its keys."
+    )
+    token_url: str | None = Field(
+        None, pattern="^https://", description="Token endpoint of that authorization server, for clients to find."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins of clients that run in a browser, with commas (`https://ehr.example.org`); `*`, any "

@@ -78,7 +78,7 @@ def test_commands(name: str, command: object) -> None:
 def test_addresses(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint != "static":
-            address = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            address = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 assert f"`{method} {address}`" in page("operate.md"), f"{method} {address} is not documented"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import structlog
@@ -18,7 +17,7 @@ from app.clients.client import Client
 from app.clients.public_keys import KeyId, PublicKey, read_keys
 from app.errors import EhrError, InvalidRequest
 from app.fhir.json import decode
-from app.fhir.transport import LATE, ConnectionPool, Exchange, HostPolicy
+from app.fhir.transport import ConnectionPool, HostPolicy
 
 log = structlog.get_logger("signpost.clients")
 
@@ -47,24 +46,10 @@ def fetcher(pool: ConnectionPool) -> Fetch:
 
     def fetch(client: Client) -> bytes:
         assert client.jwks_url is not None  # a client without has inline keys
-        exchange = Exchange()
         asking = policies[client.allow_private]
-        under_way: Future[bytes] = pool.submit(_get, asking, client.jwks_url, exchange)
-        try:
-            return under_way.result(FETCH_SECONDS)
-        except TimeoutError:
-            raise EhrError(LATE) from None
-        finally:
-            if not under_way.done():
-                under_way.cancel()
-                exchange.cut()
+        return asking.get_within(client.jwks_url, {"Accept": "application/json"}, FETCH_SECONDS)
 
     return fetch
-
-
-def _get(pool: ConnectionPool, url: str, exchange: Exchange) -> bytes:
-    with exchange.here():
-        return pool.get(url, {"Accept": "application/json"}, time.monotonic() + FETCH_SECONDS)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not-yet": ("login", "The 'iat' or 'nbf' lies in the future; is a clock wrong?"),
     "lifetime": ("login", "The JWT is valid for too long, from 'iat' to 'exp'."),
     "tenant": ("login", "The 'tenant' is missing, or is not one registered for this client."),
+    "subject": ("login", "The 'sub' is not equal to the 'iss': both are the client's id."),
+    "access-token": ("login", "The access token is unknown or has expired; ask the token endpoint for another."),
     "replayed": ("login", "The 'jti' was used before: each call needs a JWT of its own."),
 }
 

@@ -30,7 +30,7 @@ KEYS: Mapping[str, str] = {
     "algorithms": "`ES384`, `RS384` or both; left out: both.",
     "tenants": "The values of the JWT's `tenant` that are answered; left out: `tenant` is not looked at.",
     "services": "Ids of the CDS services it may call; left out: all.",
-    "acts_for": "The `iss` of EHRs whose answers it may take further: for a DTR app that fetches forms for their orders.",
+    "acts_for": "The `iss` of EHRs for whose orders it may fetch and return forms, as a DTR app does.",
     "allow_private": "`true` for an EHR inside your own network: private addresses and plain http are then accepted.",
 }
 """Every key of a client, and what it means."""

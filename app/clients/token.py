@@ -29,9 +29,10 @@ class Token:
     kid: str
     jku: str | None
     iss: str
+    sub: str | None
     audiences: tuple[str, ...]
     expires_at: float
-    issued_at: float
+    issued_at: float | None
     not_before: float | None
     jti: str
     tenant: str | None
@@ -48,10 +49,13 @@ class Token:
             raise refusal("audience")
         if self.expires_at <= now - LEEWAY:
             raise refusal("expired")
-        if max(self.issued_at, self.not_before or 0) > now + LEEWAY:
+        issued_at = now if self.issued_at is None else self.issued_at
+        if max(issued_at, self.not_before or 0) > now + LEEWAY:
             raise refusal("not-yet")
-        # A second more: a client may look at its clock twice.
-        if self.expires_at - self.issued_at > lifetime + 1:
+        # A second more: a client may look at its clock twice. One that does not say when it was made may have been
+        # made by a clock that is ahead.
+        slack = LEEWAY if self.issued_at is None else 1
+        if self.expires_at - issued_at > lifetime + slack:
             raise refusal("lifetime")
 
 
@@ -63,8 +67,11 @@ def bearer(authorization: str | None) -> str:
     return value.strip()
 
 
-def parse(text: str) -> Token:
-    """Take a JWT apart; nothing is verified yet. AuthenticationFailed when it could not be accepted as it stands."""
+def parse(text: str, *, says_when: bool = True) -> Token:
+    """Take a JWT apart; nothing is verified yet. AuthenticationFailed when it could not be accepted as it stands.
+
+    `says_when`: it must have `iat`, as CDS Hooks has it and SMART does not.
+    """
     if len(text) > MAX_SIZE:
         raise refusal("too-large")
     try:
@@ -86,15 +93,16 @@ def parse(text: str) -> Token:
         raise refusal("foreign-jku")
     if not isinstance(claims, dict):
         raise refusal("malformed")
-    tenant = claims.get("tenant")
+    tenant, sub = claims.get("tenant"), claims.get("sub")
     return Token(
         alg=header["alg"],
         kid=kid,
         jku=jku,
         iss=_text(claims.get("iss")),
+        sub=sub if isinstance(sub, str) else None,
         audiences=_texts(claims.get("aud")),
         expires_at=_seconds(claims.get("exp")),
-        issued_at=_seconds(claims.get("iat")),
+        issued_at=_seconds(claims.get("iat")) if says_when or "iat" in claims else None,
         not_before=_seconds(claims["nbf"]) if "nbf" in claims else None,
         jti=_text(claims.get("jti")),
         tenant=tenant if isinstance(tenant, str) else None,

@@ -55,11 +55,16 @@ class Wanted:
 
 @dataclass(slots=True)
 class Asked:
-    """What a call comes to. `patient` is `Patient/id`; `issues` go into the outcome beside the packages."""
+    """What a call comes to. `patient` is `Patient/id`, `person` that Patient where the call brought it.
+
+    `issues` go into the outcome beside the packages.
+    """
 
     match: MemberMatch | None
     coverage: Resource | None
     patient: str | None
+    person: Resource | None = None
+    referenced: tuple[Resource, ...] = ()
     wanted: list[Wanted] = field(default_factory=list)
     issues: list[Resource] = field(default_factory=list)
 
@@ -104,14 +109,14 @@ def _whose(request: PackageRequest, promised: Promised | None, directory: Member
             continue
         if promised is not None and promised.assertion.member_id not in (None, match.member.member_id):
             raise UnprocessableRequest("The context is an answer for another member.", code="business-rule")
-        asked = Asked(match, coverage, patient)
+        asked = Asked(match, coverage, patient, person, request.referenced)
         if len(request.coverages) > 1:
             words = "Of several coverages only the first that is of a member is looked at."
             asked.issues.append(outcomes.issue("warning", "incomplete", words))
         return asked
     if request.coverages:
         raise UnprocessableRequest(refusal, element="Parameters.parameter", code="not-found")
-    return Asked(None, None, patient)
+    return Asked(None, None, patient, person, request.referenced)
 
 
 def _by_canonical(
@@ -262,7 +267,9 @@ def _no_form(answers: Sequence[Answer], route: Any) -> Resource:
     """Why there is no form, and what to do instead (oper-8)."""
     reasons = " ".join(dict.fromkeys(reason.text for answer in answers for reason in answer.reasons if reason.text))
     if route is not None and route.track == "pharmacy":
-        words = "The drug is paid under the pharmacy benefit: its authorization is asked for by NCPDP SCRIPT ePA, not here."
+        words = (
+            "The drug is paid under the pharmacy benefit: its authorization is asked for by NCPDP SCRIPT ePA, not here."
+        )
         return outcomes.issue("information", "not-supported", f"{words} {reasons}".strip())
     if any(answer.doc_needed for answer in answers):
         words = "Documents are needed, and no form is on file for them: send what the coverage information asks for."
@@ -292,8 +299,10 @@ def _joined(wanted: Iterable[Wanted]) -> list[Wanted]:
 
 
 def _may_join(known: Wanted, other: Wanted) -> bool:
-    return known.canonical == other.canonical or not (known.orders and other.orders) or bool(
-        _keys(known.orders) & _keys(other.orders)
+    return (
+        known.canonical == other.canonical
+        or not (known.orders and other.orders)
+        or bool(_keys(known.orders) & _keys(other.orders))
     )
 
 

@@ -16,7 +16,8 @@ from app.fhir import references
 
 Version = Literal["2.0", "2.2"]
 
-_CONTEXTS = frozenset(
+# Orders that a response may name as its context; others may be asked about all the same.
+CONTEXTS = frozenset(
     {"DeviceRequest", "MedicationRequest", "NutritionOrder", "ServiceRequest", "Encounter", "Appointment"}
 )
 _PURPOSES = frozenset({"withpa", "withclaim", "withorder", "retain-doc"})
@@ -56,7 +57,7 @@ def draft(questionnaire: Mapping[str, Any], data: PrefillData, version: Version)
     if (coverage := references.resource_key(data.coverage)) is not None:
         said.append({"url": words.coverage, "valueReference": {"reference": coverage}})
     order = references.resource_key(data.order)
-    if order is not None and order.partition("/")[0] in _CONTEXTS:
+    if order is not None and order.partition("/")[0] in CONTEXTS:
         said.append({"url": extensions.QR_CONTEXT, "valueReference": {"reference": order}})
     response["extension"] = [*said, *(_purpose(code, words.purposes) for code in data.purposes or ("OTH",))]
     version_of = f"|{questionnaire['version']}" if questionnaire.get("version") else ""

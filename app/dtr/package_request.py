@@ -71,7 +71,7 @@ def parse_package_request(body: bytes, version: Version) -> PackageRequest:
                 context = each.text("valueString")
             case "changedsince":
                 changed_since = _instant(each)
-    if max(map(len, (coverages, orders, referenced, questionnaires))) > MOST:
+    if max(len(coverages), len(orders), len(referenced), len(questionnaires)) > MOST:
         raise UnprocessableRequest(f"A call takes at most {MOST} of each parameter.", code="too-costly")
     if not (orders or questionnaires or context):
         raise InvalidRequest(
@@ -118,7 +118,5 @@ def _instant(parameter: Parameter) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(
-            "This is no instant: date, time and time zone.", element=parameter.element, code="value"
-        )
+        raise InvalidRequest("This is no instant: date, time and time zone.", element=parameter.element, code="value")
     return moment

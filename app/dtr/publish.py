@@ -8,7 +8,7 @@ Sources: davinci-dtr 2.0.1 and 2.2; SDC 4.0.0 (sdc-2: a version needs its algori
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -57,6 +57,10 @@ class Publisher:
         self._base = base
         self._now = now
         self._bare_libraries = unversioned_libraries and version == "2.0"
+
+    def address(self, kind: str, identity: str) -> str:
+        """Where a client reads a resource."""
+        return f"{self._base}/{kind}/{identity}"
 
     def questionnaire(self, form: Mapping[str, Any]) -> Resource:
         """A form; of an adaptive one its shell, whose items come one after the other by $next-question."""
@@ -228,9 +232,6 @@ def _value_sets_named(element: Any, name: str | None = None) -> Iterator[str]:
         yield element
 
 
-_FIRST = ("resourceType", "id", "meta", "text", "contained", "extension")
-
-
 def _in_order(resource: Resource) -> Resource:
-    first: Callable[[str], int] = lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)  # noqa: E731
-    return {name: resource[name] for name in sorted(resource, key=first)}
+    first = ("resourceType", "id", "meta", "text", "contained", "extension")
+    return {name: resource[name] for name in (*first, *resource) if name in resource}

@@ -42,7 +42,7 @@ def expand(
 ) -> Resource:
     """The expansion, or the page of it that is asked for. NotFound where nobody has it.
 
-    `words`: each must stand in the display or begin the code.
+    `words`: each must begin the code or a word of the display.
     """
     value_set = value_sets.get(canonical)
     whole = codings_of(_active(value_set)) if value_set is not None else None
@@ -84,8 +84,8 @@ def _active(value_set: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _has(coding: Mapping[str, Any], words: str) -> bool:
-    display, code = str(coding.get("display", "")).lower(), str(coding.get("code", "")).lower()
-    return all(word in display or code.startswith(word) for word in words.lower().split())
+    said = [str(coding.get("code", "")).lower(), *str(coding.get("display", "")).lower().split()]
+    return all(any(each.startswith(word) for each in said) for word in words.lower().split())
 
 
 def _with(

@@ -307,6 +307,24 @@ class ConnectionPool:
                     raise EhrError(_reason(error)) from None
         raise EhrError(LATE)
 
+    def get_within(self, url: str, headers: Mapping[str, str], seconds: float) -> bytes:
+        """As `get`, and over in `seconds` however slowly a server sends."""
+        exchange = Exchange()
+
+        def get() -> bytes:
+            with exchange.here():
+                return self.get(url, headers, time.monotonic() + seconds)
+
+        under_way = self.submit(get)
+        try:
+            return under_way.result(seconds)
+        except TimeoutError:
+            raise EhrError(LATE) from None
+        finally:
+            if not under_way.done():
+                under_way.cancel()
+                exchange.cut()
+
     def close(self) -> None:
         """Closes kept connections; reads under way end at their deadline."""
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -13,7 +13,7 @@ All of it is part of the rulebook and its hash: a form is given as it was when a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Artifacts:
     current: Mapping[str, Resource] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, resources: Iterator[Resource] | list[Resource]) -> Artifacts:
+    def of(cls, resources: Iterable[Resource]) -> Artifacts:
         """Of resources that each have a url and a version. Of several versions the last given is the current one."""
         every = list(resources)
         return cls({canonical_of(each): each for each in every}, {each["url"]: each for each in every})

@@ -16,7 +16,7 @@ from app.errors import InvalidRequest
 
 # Less than this grows as often as it shrinks.
 _WORTH_PACKING = 1024
-_SERVICES = ("/cds-services", "/routing/v1")
+_SERVICES = ("/cds-services", "/routing/v1", "/fhir/dtr", "/auth")
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Encoding, Content-Type",

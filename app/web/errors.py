@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from app.crd.determine import place_of
 from app.errors import AuthenticationFailed, LedgerError, RequestError, StateError
 from app.fhir import outcomes
 from app.fhir.json import encode
@@ -36,6 +37,13 @@ def register(app: Flask) -> None:
         log.error("ledger.failed", error=str(error))
         words = "The answer could not be recorded, so it is not given. Please try again."
         return _outcome(503, outcomes.operation_outcome(outcomes.issue("fatal", "transient", words)))
+
+    @app.errorhandler(Exception)
+    def _fault(error: Exception) -> Response:
+        """A fault of ours. Its message may quote a record; its place may not."""
+        log.error("web.fault", error=type(error).__name__, at=place_of(error))
+        words = "The service failed on this call."
+        return _outcome(500, outcomes.operation_outcome(outcomes.issue("fatal", "exception", words)))
 
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:

@@ -1,0 +1,200 @@
+"""The payer's side of DTR, from the body of a call to the resource that answers it.
+
+Source: davinci-dtr 2.0.1 and 2.2, CapabilityStatement dtr-payer-service. `app.web` gives each call its version, its
+base URL and its client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from app.clients import Client
+from app.crd.snapshot import Snapshot, unseal
+from app.dtr.asked import Asked, find_asked
+from app.dtr.draft import Version
+from app.dtr.expand_request import ExpandRequest
+from app.dtr.package import package
+from app.dtr.package_request import PackageRequest, parse_package_request
+from app.dtr.promised import Promised, Promises
+from app.dtr.publish import Publisher
+from app.dtr.value_sets import ExpandElsewhere, expand
+from app.dtr.wire import WIRE
+from app.encryption import Encryption
+from app.errors import NotFound
+from app.fhir import outcomes
+from app.ledger import Ledger
+from app.members import MemberDirectory
+from app.rulebook.forms import Artifacts, id_of
+from app.rulebook.keeper import RulebookKeeper
+from app.rulebook.rulebook import Rulebook
+from app.settings import Settings
+
+log = structlog.get_logger("signpost.dtr")
+
+Resource = dict[str, Any]
+
+
+class DtrService:
+    """One for a process; a call keeps nothing on it, and nothing of what it was sent is stored (sec-9)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keeper: RulebookKeeper,
+        directory: Callable[[Rulebook], MemberDirectory],
+        ledger: Ledger,
+        encryption: Encryption,
+        *,
+        elsewhere: ExpandElsewhere | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._keeper = keeper
+        self._directory = directory
+        self._ledger = ledger
+        self._encryption = encryption
+        self._elsewhere = elsewhere or (lambda parameters: None)
+        self._clock = clock
+        self._promises = Promises(ledger, lambda: keeper.current)
+
+    def package(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
+        """$questionnaire-package. RequestError when there is nothing to answer."""
+        request = parse_package_request(body, version)
+        rulebook, now = self._keeper.current, self._clock()
+        promised = None
+        if request.context is not None:
+            promised = self._promises.find(request.context, client, element="context")
+        asked = find_asked(request, promised, rulebook=rulebook, directory=self._directory(rulebook), today=now.date())
+        answer = self._packages(request, asked, self._snapshot(promised, now), version, base, now)
+        log.info(
+            "dtr.package",
+            client=client.iss if client is not None else "sandbox",
+            version=version,
+            forms=[wanted.canonical for wanted in asked.wanted],
+            context=promised.assertion.assertion_id if promised is not None else None,
+        )
+        return answer
+
+    def _packages(
+        self,
+        request: PackageRequest,
+        asked: Asked,
+        snapshot: Snapshot | None,
+        version: Version,
+        base: str,
+        now: datetime,
+    ) -> Resource:
+        wire = WIRE[version]
+        parameters: list[Resource] = []
+        issues = list(asked.issues)
+        for wanted in asked.wanted:
+            publisher = self._publisher(wanted.rulebook, version, base, now)
+            made = package(wanted, asked, snapshot, publisher, version=version, now=now)
+            if request.changed_since is not None and not _changed(made.bundle, request.changed_since):
+                words = f"{wanted.canonical} has not changed since."
+                issues.append(outcomes.issue("information", "informational", words))
+                continue
+            parameters.append({"name": wire.package, "resource": made.bundle})
+            several = len(asked.wanted) > 1
+            issues += [_about(issue, wanted.canonical) if several else issue for issue in made.issues]
+        if not parameters and version == "2.0":
+            # 2.0's output has no shape for an answer without a form (PackageBundle is 1..*).
+            words = " ".join(issue["diagnostics"] for issue in issues) or "No form is asked for."
+            raise NotFound(words, code="not-found")
+        if not parameters and not issues:
+            issues.append(outcomes.issue("information", "informational", "No form is asked for."))
+        if issues:
+            outcome = outcomes.operation_outcome(*issues)
+            parameters.append({"name": wire.outcome, "resource": outcome})
+        return {"resourceType": "Parameters", "parameter": parameters}
+
+    def _snapshot(self, promised: Promised | None, now: datetime) -> Snapshot | None:
+        """What was kept of the record for the forms of an assertion."""
+        if promised is None:
+            return None
+        record = self._ledger.snapshot(promised.assertion.assertion_id, now)
+        return unseal(record, promised.assertion, self._encryption) if record is not None else None
+
+    def expand(self, asked: ExpandRequest) -> Resource:
+        """ValueSet/$expand. NotFound for a value set that nobody here has."""
+        now = self._clock()
+        return expand(
+            asked.url,
+            self._keeper.current.value_sets,
+            now,
+            words=asked.words,
+            offset=asked.offset,
+            count=asked.count,
+            elsewhere=self._elsewhere,
+        )
+
+    def read(self, kind: str, identity: str, version: Version, base: str) -> Resource:
+        """A Questionnaire, Library or ValueSet by its id. NotFound."""
+        for resource in self._on_file(kind):
+            if id_of(resource) == identity:
+                return self._published(kind, resource, version, base)
+        raise NotFound(f"There is no {kind} of this id.", code="not-found")
+
+    def search(self, kind: str, wanted: Mapping[str, str], version: Version, base: str) -> Resource:
+        """A searchset. `wanted`: `url` (perhaps with `|version`), `version`, `name`, `title`, `status`, `_id`."""
+        found = [
+            self._published(kind, resource, version, base)
+            for resource in self._on_file(kind)
+            if all(_matches(resource, name, value) for name, value in wanted.items())
+        ]
+        return {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": len(found),
+            "entry": [
+                {"fullUrl": f"{base}/{kind}/{each['id']}", "resource": each, "search": {"mode": "match"}}
+                for each in found
+            ],
+        }
+
+    def _on_file(self, kind: str) -> Artifacts | list[Mapping[str, Any]]:
+        rulebook = self._keeper.current
+        if kind == "Questionnaire":
+            return list(rulebook.forms.values())
+        return rulebook.libraries if kind == "Library" else rulebook.value_sets
+
+    def _published(self, kind: str, resource: Mapping[str, Any], version: Version, base: str) -> Resource:
+        publisher = self._publisher(self._keeper.current, version, base, self._clock())
+        if kind == "Questionnaire":
+            return publisher.questionnaire(resource)
+        return publisher.library(resource) if kind == "Library" else publisher.value_set(resource)
+
+    def _publisher(self, rulebook: Rulebook, version: Version, base: str, now: datetime) -> Publisher:
+        bare = self._settings.dtr_unversioned_libraries
+        return Publisher(rulebook, version, base, now, unversioned_libraries=bare)
+
+
+def _matches(resource: Mapping[str, Any], name: str, value: str) -> bool:
+    """FHIR search: uri and token as they are, `name` and `title` by how they begin, in any case."""
+    if name == "_id":
+        return id_of(resource) == value
+    if name == "url":
+        url, _, edition = value.partition("|")
+        return resource["url"] == url and (not edition or resource["version"] == edition)
+    if name in ("name", "title"):
+        return str(resource.get(name, "")).lower().startswith(value.lower())
+    return bool(resource.get(name) == value)
+
+
+def _changed(bundle: Resource, since: datetime) -> bool:
+    """Whether something of a package has a date on or after that day. What has no date counts as changed."""
+    for entry in bundle["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] != "QuestionnaireResponse":
+            day = resource.get("date")
+            if not isinstance(day, str) or day[:10] >= since.astimezone(UTC).date().isoformat()[: len(day[:10])]:
+                return True
+    return False
+
+
+def _about(issue: Resource, canonical: str) -> Resource:
+    return {**issue, "diagnostics": f"{canonical}: {issue['diagnostics']}"}
