@@ -134,7 +134,8 @@ def difference(
     space = OrderSpace(old, new, changed=names, since=since, most=most)
     told: list[_Told] = []
     for number, subject in enumerate(about):
-        told += _put_together([_compared(leaf, old, new) for leaf in space.leaves(subject)])
+        parts = [_compared(leaf, old, new) for leaf in space.leaves(subject)]
+        told += _put_together(parts, widen=subject.name not in space.cut_short)
         if step is not None:
             step(number + 1, len(about))
     answers = [change for each in _grouped(told) for change in _spans(each, since)]
@@ -252,9 +253,14 @@ def _range(policy: Policy) -> str:
     return " or ".join(dict.fromkeys(answer.pa_needed or answer.covered for answer in answers))
 
 
-def _put_together(parts: list[_Told]) -> list[_Told]:
-    """The parts of one subject that differ, as few as can be, and without those that answer alike."""
+def _put_together(parts: list[_Told], *, widen: bool) -> list[_Told]:
+    """The parts of one subject that differ, as few as can be, and without those that answer alike.
+
+    Only of a subject that was looked at whole can be said what else it does not depend on: then `widen`.
+    """
     told = _fused([part for part in parts if not part.same])
+    if not widen:
+        return told
     same = [part for part in parts if part.same]
     kept: list[_Told] = []
     for each in (_widened(each, told, same) for each in told):

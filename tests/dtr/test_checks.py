@@ -128,7 +128,7 @@ ELM = {"url": "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/alternativ
         (lambda f: root(f, extension=[SEMVER, PATIENT, LIBRARY | {"valueCanonical": "http://example.org/L"}]),
          "warning", None, "named without its version"),
         (lambda f: f["item"].append({"text": "x", "type": "display"}), "error", None, "has no linkId"),
-        (lambda f: f["item"].append({"linkId": "1", "text": "x", "type": "display"}), "error", "1", "2 items have this"),
+        (lambda f: f["item"].append({"linkId": "1", "text": "x", "type": "display"}), "error", "1", "2 items have"),
         (lambda f: f["item"].append({"linkId": "x" * 256, "text": "x", "type": "display"}), "error", "x" * 256, "255"),
         (lambda f: first(f, type="coice"), "error", "1", "'coice' is no type"),
         (lambda f: first(f, text=""), "error", "1", "has no text"),

@@ -127,6 +127,12 @@ TABLE = """\
 """
 
 
+def test_that_nothing_is_asked_may_be_expected(tmp_path: Path) -> None:
+    nothing = "{covered: covered, docs: [], purpose: [], questionnaire: [], info: [], billing: [], cards: []}"
+    _, problems = read(tmp_path, drug=ONE.replace("{covered: covered}", nothing))
+    assert problems == []
+
+
 def test_a_table_is_one_scenario_a_row(tmp_path: Path) -> None:
     (home, ma, stranger), problems = read(tmp_path, table=TABLE)
     assert problems == []
