@@ -9,7 +9,7 @@ from typing import Any
 
 from app import fhirpath
 from app.dtr.prefill_data import PrefillData
-from app.dtr.silence import rests_on_silence
+from app.dtr.silence import rests_on_silence, tests_existence
 
 LIMITS = fhirpath.Limits(steps=500_000, items=20_000, text=200_000, seconds=0.5)
 TOTAL_SECONDS = 2.0
@@ -30,6 +30,8 @@ class Evaluator:
     def __init__(self, data: PrefillData) -> None:
         self._data = data
         self._until = time.monotonic() + TOTAL_SECONDS
+        # By the element itself, which lives as long as the data: many expressions ask the same of the same record.
+        self._members: dict[tuple[int, str], bool | None] = {}
 
     def find(self, expression: fhirpath.Expression, names: Mapping[str, Any], *, evidence: bool = True) -> Found:
         """The results; with `evidence`, none for a Boolean that rests only on something not being recorded."""
@@ -41,7 +43,7 @@ class Evaluator:
             return self._certain(expression, names, gap.reason)
         except fhirpath.FhirPathError as error:
             return Found(problem=str(error))
-        claims = evidence and len(results) == 1 and isinstance(results[0], bool)
+        claims = evidence and len(results) == 1 and isinstance(results[0], bool) and tests_existence(expression.text)
         if claims and rests_on_silence(expression.trace(None, **self._inputs(names))):
             return Found()
         return Found(tuple(results))
@@ -60,11 +62,19 @@ class Evaluator:
             return Found(problem=reason)
         return Found((trace.judgement.value,))
 
+    def _member_of(self, value: Any, value_set: str) -> bool | None:
+        if not isinstance(value, dict):
+            return self._data.member_of(value, value_set)
+        key = (id(value), value_set)
+        if key not in self._members:
+            self._members[key] = self._data.member_of(value, value_set)
+        return self._members[key]
+
     def _inputs(self, names: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "variables": names,
             "now": self._data.now,
             "resolve": self._data.resolve,
-            "member_of": self._data.member_of,
+            "member_of": self._member_of,
             "limits": LIMITS,
         }

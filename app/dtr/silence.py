@@ -11,10 +11,17 @@ import re
 
 from app.fhirpath import Step, Trace
 
-_CALL = re.compile(r"\.?(?P<name>exists|empty|count|all|allTrue|allFalse|anyTrue|anyFalse|subsetOf|supersetOf)\(")
+_TESTS = "exists|empty|count|all|allTrue|allFalse|anyTrue|anyFalse|subsetOf|supersetOf"
+_CALL = re.compile(rf"\.?(?P<name>{_TESTS})\(")
+_ANY_TEST = re.compile(rf"\b((?:{_TESTS})\s*\(|(?:in|contains)\b)")
 # One operand of this value settles the matter, whatever the other rests on.
 _DECISIVE: dict[str, list[object]] = {"or": [True], "and": [False]}
 _AT_LEAST = re.compile(r"\.count\(\)\s*>=?\s*\d+$")
+
+
+def tests_existence(text: str) -> bool:
+    """Whether an expression could rest on silence at all; tracing it costs more than evaluating it."""
+    return _ANY_TEST.search(text) is not None
 
 
 def rests_on_silence(trace: Trace) -> bool:

@@ -44,7 +44,8 @@ def gaps_in(value: Any) -> Iterator[str]:
     """The reasons of the gaps that stand anywhere inside plain data."""
     if isinstance(value, dict):
         for entry in value.values():
-            yield from gaps_in(entry)
+            if type(entry) is not str:  # most of what an element holds
+                yield from gaps_in(entry)
     elif isinstance(value, list):
         for entry in value:
             yield from gaps_in(entry)
