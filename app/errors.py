@@ -24,15 +24,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SignpostError(Exception):
     """Base of all errors raised on purpose."""
 
 
 class RequestError(SignpostError):
-    """The caller's message is at fault. `element` is a FHIRPath-like path into the body, `code` an issue-type code."""
+    """The caller's message is at fault. `element` is a FHIRPath-like path into the body, `code` an issue-type code.
+
+    `issues`, of an OperationOutcome, say it in more than one place.
+    """
 
     status = 400
+    issues: tuple[dict[str, Any], ...] = ()
 
     def __init__(self, message: str, *, element: str | None = None, code: str = "invalid") -> None:
         super().__init__(message)

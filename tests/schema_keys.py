@@ -85,6 +85,8 @@ MEANINGS = {
         "scenarios[].order.service_date": "Day the service is for.",
         "scenarios[].record.conditions[].code": "The code; an entry with nothing else may be the code alone.",
         "scenarios[].record.conditions[].date": "Day it was recorded, ordered, measured or performed.",
+        "scenarios[].forms.<name>": "A form by the name of its folder.",
+        "scenarios[].forms.<name>.<name>": "The answer to the question of this linkId, or a list of them.",
         "scenarios[].record.medications": "As `conditions`.",
         "scenarios[].record.observations": "As `conditions`.",
         "scenarios[].record.procedures": "As `conditions`.",

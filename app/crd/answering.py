@@ -20,6 +20,7 @@ from app.crd.facts import OrderFacts
 from app.crd.gather import Record, gather, gather_record
 from app.crd.order_content import listed
 from app.crd.respond import SERIALIZERS, Given, body, finished, give, joined
+from app.crd.returned_forms import Returned
 from app.crd.standing import Earlier, Promise, promise
 from app.crd.subjects import TYPES, find_subjects
 from app.crd.trail import assertion_record, card_record
@@ -39,7 +40,7 @@ class Sources:
     """Where an answer is drawn from beside its request: live, or as it was when it was given.
 
     `connect` gives the EHR of a call, None when it may not be asked. `sift` leaves out cards just shown, by the CRD
-    version they are in. `new_id` gives the ids of the call.
+    version they are in. `new_id` gives the ids of the call. `returned` gives the forms that came back for an order.
     """
 
     rulebook: Rulebook
@@ -48,6 +49,7 @@ class Sources:
     earlier: Earlier
     sift: Callable[[list[cards.Shown], HookRequest, str], list[cards.Shown]]
     new_id: Callable[[], str]
+    returned: Returned
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class Answering:
                 directory=self.sources.directory,
                 rulebook=self.sources.rulebook,
                 read_record=read_record,
+                returned=self.sources.returned,
                 today=self.today,
                 stage=self.stage,
             )

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.crd.cards import Shown
+from app.crd.returned_forms import Returned
 from app.crd.standing import Earlier
 from app.fhir import references
 from app.fhir.ehr import Ehr, Fetched, Read, Search, Wanted
@@ -60,6 +61,7 @@ class GrantsNote(msgspec.Struct, frozen=True):
 class Basis(msgspec.Struct, kw_only=True):
     """`earlier` has the id of the assertion that was the newest, by order and coverage; None where there was none.
 
+    `forms` are those that came back, by member and order, where rules looked at them; None: they could not be read.
     `withheld` are the positions of cards left out because they had been shown a moment before.
     """
 
@@ -69,6 +71,7 @@ class Basis(msgspec.Struct, kw_only=True):
     members: list[MemberNote] = []
     grants: list[GrantsNote] = []
     earlier: dict[str, str | None] = {}
+    forms: dict[str, list[dict[str, Any]] | None] = {}
     withheld: tuple[int, ...] = ()
 
 
@@ -236,6 +239,22 @@ def noting_earlier(earlier: Earlier, basis: Basis) -> Earlier:
         return found
 
     return find
+
+
+def noting_forms(returned: Returned, basis: Basis) -> Returned:
+    """`returned`, noted."""
+
+    def find(member_id: str, order_ref: str) -> Sequence[dict[str, Any]] | None:
+        found = returned(member_id, order_ref)
+        basis.forms[f"{member_id} {order_ref}"] = list(found) if found is not None else None
+        return found
+
+    return find
+
+
+def remembered_forms(basis: Basis) -> Returned:
+    """The forms as they were then; of an order whose forms were not looked at, nobody can tell."""
+    return lambda member_id, order_ref: basis.forms.get(f"{member_id} {order_ref}")
 
 
 def noting_withheld(shown: list[Shown], given: list[Shown], basis: Basis) -> list[Shown]:

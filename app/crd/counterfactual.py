@@ -99,7 +99,7 @@ def _suppose(
     for supposition in chosen:
         situation = supposition.apply(situation)
     play = rules_in_play(situation.facts, "order-sign", rulebook)  # the hook only chooses cards
-    supposed = Evidence(situation.facts, situation.record, evidence.chart, rulebook, evidence.today)
+    supposed = Evidence(situation.facts, situation.record, evidence.chart, rulebook, evidence.today, evidence.forms)
     return decide(play, supposed, rulebook=rulebook, today=evidence.today)
 
 

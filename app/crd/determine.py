@@ -17,6 +17,7 @@ from app.crd.evidence import Evidence
 from app.crd.facts import build_facts
 from app.crd.gather import Record
 from app.crd.in_play import InPlay, rules_in_play
+from app.crd.returned_forms import Returned
 from app.errors import RequestError
 from app.hooks.request import DraftOrder, HookRequest
 from app.members.directory import MemberDirectory
@@ -46,9 +47,13 @@ def determine(
     rulebook: Rulebook,
     read_record: Callable[[list[Need]], Record],
     today: date,
+    returned: Returned = lambda member_id, order_ref: (),
     stage: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Decided]:
-    """Decide each order. `read_record` gives the kinds of record the rules in play need; `stage` times the parts."""
+    """Decide each order. `read_record` gives the kinds of record the rules in play need; `stage` times the parts.
+
+    `returned` gives the forms that came back for an order; it is asked when a rule in play looks at them.
+    """
     plays: list[InPlay | None] = []
     with stage("facts"):
         for order in orders:
@@ -72,21 +77,37 @@ def determine(
         record = read_record([need for play in plays if play is not None for need in play.needs])
     with stage("decide"):
         return [
-            _decided(order, play, record, chart, rulebook, today) for order, play in zip(orders, plays, strict=True)
+            _decided(order, play, record, chart, rulebook, today, returned)
+            for order, play in zip(orders, plays, strict=True)
         ]
 
 
 def _decided(
-    order: DraftOrder, play: InPlay | None, record: Record, chart: Chart, rulebook: Rulebook, today: date
+    order: DraftOrder,
+    play: InPlay | None,
+    record: Record,
+    chart: Chart,
+    rulebook: Rulebook,
+    today: date,
+    returned: Returned,
 ) -> Decided:
     """Decide one order. A fault in one must not silence the others: it is told as `technical`."""
     if play is not None:
-        evidence = Evidence(play.facts, record, chart, rulebook, today)
         try:
+            forms = _forms(play, returned)
+            evidence = Evidence(play.facts, record, chart, rulebook, today, forms)
             return Decided(order, decide(play, evidence, rulebook=rulebook, today=today), play, evidence)
         except Exception as error:
             _report(order, error)
     return Decided(order, technical(order.key, "The payer's rules could not be evaluated for this order.", today))
+
+
+def _forms(play: InPlay, returned: Returned) -> Sequence[Resource] | None:
+    """The forms that came back for the order, when a rule looks at them; None where that cannot be told."""
+    if not play.looks_at("forms"):
+        return ()
+    member = play.facts.match.member
+    return returned(member.member_id, play.facts.order.key) if member is not None and member.member_id else ()
 
 
 def _report(order: DraftOrder, error: Exception) -> None:

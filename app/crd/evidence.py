@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -17,11 +18,21 @@ from app.rulebook.rulebook import Rulebook
 class Evidence:
     """Judges conditions for one order. What could not be read is unobtainable to a condition, never empty."""
 
-    def __init__(self, facts: OrderFacts, record: Record, chart: Chart, rulebook: Rulebook, today: date) -> None:
+    def __init__(
+        self,
+        facts: OrderFacts,
+        record: Record,
+        chart: Chart,
+        rulebook: Rulebook,
+        today: date,
+        forms: Sequence[Resource] | None = (),
+    ) -> None:
+        """`forms` came back for the order; None: it cannot be told which."""
         self._order = facts.order.resource
         self.record = record
         self.chart = chart
         self.today = today
+        self.forms = forms
         self._rulebook = rulebook
         self._now = datetime.combine(today, time(), tzinfo=UTC)
         self._variables: dict[str, Any] = {
@@ -30,6 +41,9 @@ class Evidence:
             "coverage": facts.coverage,
             "patient": facts.patient or fhirpath.Unobtainable("the patient's record could not be read"),
             "encounter": facts.encounter or fhirpath.Unobtainable("the encounter could not be read"),
+            "forms": fhirpath.Unobtainable("the forms that came back could not be read")
+            if forms is None
+            else list(forms),
             **{kind: _record(kind, record.get(kind)) for kind in RECORD},
         }
 

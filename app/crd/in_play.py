@@ -40,6 +40,12 @@ class InPlay:
         for guidance in self.guidance:
             yield from guidance.needs
 
+    def looks_at(self, name: str) -> bool:
+        """Whether one of these rules has a condition on `%name`."""
+        conditions = [case.condition for policy in self.policies if policy is not None for case in policy.cases]
+        conditions += [guidance.condition for guidance in self.guidance]
+        return any(name in condition.variables for condition in conditions if condition is not None)
+
 
 def rules_in_play(facts: OrderFacts, hook: str, rulebook: Rulebook) -> InPlay:
     """Route the order if it is a drug, and find the rules about it. Nothing is in play for someone who is no member."""

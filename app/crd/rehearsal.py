@@ -5,6 +5,7 @@ For scenarios, explanations and trials of changed rules. The call is read once a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Self
@@ -28,7 +29,10 @@ _MAX_ORDERS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rehearsal:
-    """One call, ready to be decided. Kinds of `record` go before what the call brings of them."""
+    """One call, ready to be decided. Kinds of `record` go before what the call brings of them.
+
+    `forms` came back for its orders before.
+    """
 
     request: HookRequest
     orders: tuple[DraftOrder, ...]
@@ -37,6 +41,7 @@ class Rehearsal:
     directory: MemberDirectory
     today: date
     record: Record = field(default_factory=dict)
+    forms: tuple[Resource, ...] = ()
 
     @classmethod
     def of(
@@ -47,6 +52,7 @@ class Rehearsal:
         payer: Payer,
         today: date,
         record: Record | None = None,
+        forms: Iterable[Resource] = (),
         any_payer: bool = True,
     ) -> Self:
         """Read a call of any hook. Raises RequestError when a live service would refuse it.
@@ -61,7 +67,7 @@ class Rehearsal:
         chart = Chart.from_request(request)
         orders = tuple(find_subjects(request, chart, None))
         coverage = choose_coverages(chart, payer, any_payer=any_payer, could_query=False, several=True)[0]
-        return cls(request, orders, chart, coverage, directory, today, record or {})
+        return cls(request, orders, chart, coverage, directory, today, record or {}, tuple(forms))
 
     def decide(self, rulebook: Rulebook) -> list[Decided]:
         """Each order, decided under a rulebook."""
@@ -73,6 +79,7 @@ class Rehearsal:
             directory=self.directory,
             rulebook=rulebook,
             read_record=lambda _: self._read(rulebook),
+            returned=lambda member_id, order_ref: self.forms,
             today=self.today,
         )
 

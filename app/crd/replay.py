@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from app.crd.answering import Answering, Sources
-from app.crd.basis import PROGRAM, Basis, RememberedMembers, RememberedReads, ids_of, read_basis
+from app.crd.basis import PROGRAM, Basis, RememberedMembers, RememberedReads, ids_of, read_basis, remembered_forms
 from app.crd.cards import Shown
 from app.crd.determine import Decided
 from app.errors import EhrError, InvalidRequest, ReplayError, RequestError
@@ -50,6 +50,7 @@ class PastCall:
             earlier=self._earlier,
             sift=self._sift,
             new_id=ids_of(call.invocation_id),
+            returned=remembered_forms(self.basis),
         )
         self.answering = Answering(call.hook, call.received_at.date(), sources, self.basis.options)
 

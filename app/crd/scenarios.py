@@ -15,7 +15,7 @@ from app.crd.determine import Decided
 from app.crd.gather import RECORD_TYPES, Kept, Record
 from app.crd.rehearsal import Rehearsal
 from app.crd.respond import finished
-from app.crd.shorthand import hook_request, record_entry
+from app.crd.shorthand import hook_request, record_entry, returned_form
 from app.errors import RequestError
 from app.fhir.json import encode
 from app.hooks.configuration import Configuration
@@ -78,6 +78,7 @@ def rehearse(scenario: Scenario, rulebook: Rulebook, roster: Path) -> Rehearsal:
         payer=rulebook.payer,
         today=date.fromisoformat(scenario.on),
         record=_record(scenario),
+        forms=[returned_form(slug, answers, rulebook) for slug, answers in scenario.forms.items()],
     )
 
 

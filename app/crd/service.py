@@ -14,10 +14,20 @@ import structlog
 
 from app.clients import Client
 from app.crd.answering import Answering, Sources
-from app.crd.basis import Basis, NotedMembers, NotedReads, Options, ids_of, noting_earlier, noting_withheld
+from app.crd.basis import (
+    Basis,
+    NotedMembers,
+    NotedReads,
+    Options,
+    ids_of,
+    noting_earlier,
+    noting_forms,
+    noting_withheld,
+)
 from app.crd.cards import Shown
 from app.crd.determine import place_of
 from app.crd.recent_reads import RecentReads
+from app.crd.returned_forms import ReturnedForms
 from app.crd.said import SaidCards
 from app.crd.snapshot import seal, take
 from app.encryption import Encryption
@@ -99,6 +109,7 @@ class CrdService:
         self._ledger = ledger
         self._said = said
         self._encryption = encryption
+        self._returned = ReturnedForms(ledger, encryption) if encryption is not None else None
         self._state = state
         self._clock = clock
         self._new_id = new_id
@@ -142,6 +153,7 @@ class CrdService:
             earlier=noting_earlier(self._ledger.latest_for_order, basis),
             sift=lambda shown, request, version: self._sift(progress, basis, shown, request, version),
             new_id=ids_of(progress.invocation_id),
+            returned=noting_forms(self._returned.of, basis) if self._returned is not None else lambda *_: None,
         )
         hook, today = SERVICE_IDS[progress.service_id], progress.received.date()
         made = progress.answering = Answering(hook, today, sources, self._options)

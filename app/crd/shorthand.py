@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from app.crd.chart import Resource
@@ -71,6 +72,36 @@ def _patient(scenario: Scenario) -> Resource:
 def _coverage(scenario: Scenario) -> Resource:
     named = scenario.member if isinstance(scenario.member, str) else "described"
     return {**_COVERAGE, "subscriberId": named}
+
+
+def returned_form(slug: str, answers: Mapping[str, Any], rulebook: Rulebook) -> Resource:
+    """A form that came back completed; `answers` by linkId, of the type their question has."""
+    items = list(_answered(rulebook.forms[slug].get("item", ()), answers))
+    response = {"resourceType": "QuestionnaireResponse", "questionnaire": rulebook.questionnaires[slug]}
+    return {**response, "status": "completed", "item": items}
+
+
+def _answered(items: Iterable[Mapping[str, Any]], answers: Mapping[str, Any]) -> Iterator[Resource]:
+    for item in items:
+        given = answers.get(item["linkId"], [])
+        values = given if isinstance(given, list) else [given]
+        below = list(_answered(item.get("item", ()), answers))
+        if item["type"] == "group" and below:
+            yield {"linkId": item["linkId"], "item": below}
+        elif values:
+            name, made = _VALUES.get(item["type"], ("valueString", str))
+            yield {"linkId": item["linkId"], "answer": [{name: made(value)} for value in values]}
+
+
+_VALUES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "boolean": ("valueBoolean", bool),
+    "integer": ("valueInteger", int),
+    "decimal": ("valueDecimal", lambda value: Decimal(str(value))),
+    "date": ("valueDate", str),
+    "dateTime": ("valueDateTime", str),
+    "choice": ("valueCoding", lambda value: {"code": str(value)}),
+    "quantity": ("valueQuantity", lambda value: {"value": Decimal(str(value))}),
+}
 
 
 def record_entry(kind: str, entry: str | Mapping[str, Any], position: int) -> Resource:

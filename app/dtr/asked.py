@@ -125,7 +125,7 @@ def _by_canonical(
     """The forms named; a version that is not live any more is still there where the context was answered by it."""
     for canonical in request.questionnaires:
         for source in dict.fromkeys((rulebook, *([promised.rulebook] if promised is not None else []))):
-            form = _form_of(canonical, source)
+            form = form_of(canonical, source)
             if form is not None:
                 of_context = promised is not None and form in promised.forms
                 yield Wanted(
@@ -141,7 +141,8 @@ def _by_canonical(
             asked.issues.append(outcomes.issue("warning", "not-found", words))
 
 
-def _form_of(canonical: str, rulebook: Rulebook) -> str | None:
+def form_of(canonical: str, rulebook: Rulebook) -> str | None:
+    """The folder of the form of this canonical, with or without a version."""
     for form, versioned in rulebook.questionnaires.items():
         if canonical in (versioned, versioned.rpartition("|")[0]):
             return form

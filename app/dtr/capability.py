@@ -59,6 +59,8 @@ def capability_statement(version: Version, base: str, program: str, date: str, *
                     _readable(
                         "Questionnaire",
                         ("questionnaire-package", f"{_DTR}/questionnaire-package"),
+                        ("next-question", _NEXT_QUESTION[version]),
+                        ("log-questionnaire-errors", f"{_DTR}/log-questionnaire-errors"),
                     ),
                     _readable("Library"),
                     _readable("ValueSet", ("expand", _EXPAND[version])),

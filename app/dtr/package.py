@@ -67,6 +67,14 @@ def package(
     return Package(bundle, (*missing, *filled.issues))
 
 
+def assertion_of(response: Mapping[str, Any]) -> str | None:
+    """The assertion that a response says it belongs to."""
+    stated = response.get("identifier")
+    if isinstance(stated, dict) and stated.get("system") == ASSERTION and isinstance(stated.get("value"), str):
+        return str(stated["value"])
+    return None
+
+
 def filled_form(
     form: Mapping[str, Any], slug: str, rulebook: Rulebook, data: PrefillData, version: Version
 ) -> Populated:

@@ -6,6 +6,7 @@ base URL and its client.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,22 +14,28 @@ from typing import Any
 import structlog
 
 from app.clients import Client
+from app.crd.returned_forms import ReturnedForms
 from app.crd.snapshot import Snapshot, unseal
-from app.dtr.asked import Asked, find_asked
+from app.dtr.answer_space import Expand, codings_of
+from app.dtr.asked import Asked, Wanted, find_asked, form_of
 from app.dtr.draft import Version
 from app.dtr.expand_request import ExpandRequest
-from app.dtr.package import package
+from app.dtr.form_errors import parse_form_errors
+from app.dtr.next_question import advanced, next_step, parse_next_question
+from app.dtr.package import assertion_of, filled_form, package, prefill_data
 from app.dtr.package_request import PackageRequest, parse_package_request
 from app.dtr.promised import Promised, Promises
-from app.dtr.publish import Publisher
+from app.dtr.publish import Publisher, is_adaptive
+from app.dtr.returned import complete, context_of, read_response
 from app.dtr.value_sets import ExpandElsewhere, expand
 from app.dtr.wire import WIRE
 from app.encryption import Encryption
-from app.errors import NotFound
-from app.fhir import outcomes
-from app.ledger import Ledger
+from app.errors import NotFound, UnprocessableRequest
+from app.fhir import outcomes, references
+from app.fhir.json import encode
+from app.ledger import FormError, Ledger
 from app.members import MemberDirectory
-from app.rulebook.forms import Artifacts, id_of
+from app.rulebook.forms import Artifacts, canonical_of, id_of
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
 from app.settings import Settings
@@ -39,7 +46,7 @@ Resource = dict[str, Any]
 
 
 class DtrService:
-    """One for a process; a call keeps nothing on it, and nothing of what it was sent is stored (sec-9)."""
+    """One for a process; a call keeps nothing on it. Of what calls bring, only completed forms are stored (sec-9)."""
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class DtrService:
         self._encryption = encryption
         self._elsewhere = elsewhere or (lambda parameters: None)
         self._clock = clock
+        self._returned = ReturnedForms(ledger, encryption)
         self._promises = Promises(ledger, lambda: keeper.current)
 
     def package(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
@@ -118,6 +126,106 @@ class DtrService:
             return None
         record = self._ledger.snapshot(promised.assertion.assertion_id, now)
         return unseal(record, promised.assertion, self._encryption) if record is not None else None
+
+    def next_question(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
+        """$next-question: the response with the next items in the form it contains, or completed. RequestError."""
+        request = parse_next_question(body)
+        now = self._clock()
+        promised = self._promised_of(request.response, client)
+        found = self._adaptive(request.derived_from, promised)
+        if found is None:
+            raise NotFound("The contained form is derived from no adaptive form of this payer.", code="not-found")
+        slug, rulebook = found
+        form = dict(rulebook.forms[slug])
+        step = next_step(form, request, self._codings_in(rulebook), version)
+        publisher = self._publisher(rulebook, version, base, now)
+        filled: list[Resource] = []
+        if promised is not None and step.new:
+            asked = Asked(None, None, promised.patient)
+            wanted = Wanted(slug, rulebook, (), promised.purposes, promised)
+            data = prefill_data(wanted, asked, self._snapshot(promised, now), now)
+            known = filled_form({**form, "item": list(step.new)}, slug, rulebook, data, version)
+            filled = [item for item in known.response.get("item", []) if item.keys() & {"item", "answer"}]
+        contained = publisher.contained(form, list(step.items))
+        log.info(
+            "dtr.next_question",
+            client=client.iss if client is not None else "sandbox",
+            version=version,
+            form=canonical_of(form),
+            items=len(step.new),
+        )
+        return advanced(request, step, contained, filled, now.isoformat())
+
+    def take(self, body: bytes, context: str | None, version: Version, client: Client | None) -> tuple[str, Resource]:
+        """A completed form comes back: its id here, and what is told. RequestError; LedgerError when it is not kept."""
+        response = read_response(body)
+        now, current = self._clock(), self._keeper.current
+        promised = self._promises.find(context_of(response, context), client, element="context")
+        done = complete(response, promised, self._codings_in, version, current)
+        form_id, teller = str(uuid.uuid4()), client.iss if client is not None else "sandbox"
+        self._returned.keep(
+            response,
+            done.items,
+            form_id=form_id,
+            questionnaire=done.canonical,
+            assertion=promised.assertion,
+            client=teller,
+            received_at=now,
+        )
+        self._forget(promised)
+        log.info("dtr.returned", client=teller, form=done.canonical, context=promised.assertion.assertion_id)
+        words = "The form is kept for the order; sign the order again for an answer that takes it into account."
+        return form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
+
+    def _forget(self, promised: Promised) -> None:
+        """Once every form is back, what was kept of the record for them has served its purpose (sec-10)."""
+        assertion = promised.assertion
+        back = self._ledger.returned_forms(assertion.member_id or "", assertion.order_ref)
+        of_this = {each.questionnaire for each in back if each.assertion_id == assertion.assertion_id}
+        if of_this >= {promised.rulebook.questionnaires[form] for form in promised.forms}:
+            self._ledger.delete_snapshot(assertion.assertion_id)
+
+    def log_errors(self, body: bytes, client: Client | None) -> None:
+        """$log-questionnaire-errors. RequestError; LedgerError when it is not kept."""
+        told = parse_form_errors(body)
+        teller = client.iss if client is not None else "sandbox"
+        records = [
+            FormError(
+                error_id=str(uuid.uuid4()),
+                questionnaire=canonical,
+                received_at=self._clock(),
+                client=teller,
+                issues=encode(told.issues),
+            )
+            for canonical in told.questionnaires
+        ]
+        self._ledger.record_form_errors(records)
+        log.warning("dtr.form_errors", client=teller, forms=told.questionnaires, issues=len(told.issues))
+
+    def _promised_of(self, response: Resource, client: Client | None) -> Promised | None:
+        """The answer that a response says it belongs to, when it is about the same patient; else none."""
+        assertion_id = assertion_of(response)
+        try:
+            found = self._promises.find(assertion_id, client) if assertion_id is not None else None
+        except UnprocessableRequest:
+            return None
+        same = found is not None and references.local_key(response.get("subject")) == found.patient
+        return found if same else None
+
+    def _adaptive(self, canonical: str, promised: Promised | None) -> tuple[str, Rulebook] | None:
+        """An adaptive form, from the rules that are live or those that the answer was given by."""
+        for rulebook in (self._keeper.current, *([promised.rulebook] if promised is not None else [])):
+            slug = form_of(canonical, rulebook)
+            if slug is not None and is_adaptive(rulebook.forms[slug]):
+                return slug, rulebook
+        return None
+
+    def _codings_in(self, rulebook: Rulebook) -> Expand:
+        def codings(canonical: str) -> list[Resource] | None:
+            value_set = rulebook.value_sets.get(canonical)
+            return codings_of(value_set) if value_set is not None else None
+
+        return codings
 
     def expand(self, asked: ExpandRequest) -> Resource:
         """ValueSet/$expand. NotFound for a value set that nobody here has."""

@@ -27,6 +27,8 @@ def operation_outcome(*issues: dict[str, Any]) -> dict[str, Any]:
 
 def from_error(error: RequestError) -> dict[str, Any]:
     """What the caller is told about an error of theirs."""
+    if error.issues:
+        return operation_outcome(*error.issues)
     return operation_outcome(issue("error", error.code, error.message, [error.element] if error.element else []))
 
 

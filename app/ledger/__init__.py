@@ -17,6 +17,7 @@ from app.ledger.records import (
     StoredFeedback,
     StoredInvocation,
 )
+from app.ledger.returned_form import FormError, ReturnedForm
 
 __all__ = [
     "AssertionRecord",
@@ -24,10 +25,12 @@ __all__ = [
     "CardRecord",
     "FeedbackLine",
     "FeedbackRecord",
+    "FormError",
     "Invocation",
     "Ledger",
     "Publication",
     "PublicationRecord",
+    "ReturnedForm",
     "RulebookRecord",
     "SnapshotRecord",
     "StoredAssertion",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, except_, select
 from app.ledger import chain
 from app.ledger.blobs import unpack
 from app.ledger.rows import Row, split_exchange
-from app.ledger.tables import assertion, card, event, feedback, invocation, publication
+from app.ledger.tables import assertion, card, event, feedback, invocation, publication, returned_form
 
 _BATCH = 200
 
@@ -62,6 +62,8 @@ class _Digests:
             return self._feedback_faults(row)
         if row["publication"] is not None:
             return self._publication_faults(row)
+        if row["form_id"] is not None:
+            return self._form_faults(row)
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
         faults = list(self._invocation_faults)
@@ -93,6 +95,15 @@ class _Digests:
             return [f"publication {row['publication']} is missing"]
         if row["payload_hash"] != chain.publication_digest(found._asdict()):
             return [f"publication {row['publication']} is not what was recorded"]
+        return []
+
+    def _form_faults(self, row: Row) -> list[str]:
+        query = select(returned_form).where(returned_form.c.form_id == row["form_id"])
+        found = self._connection.execute(query).first()
+        if found is None:
+            return [f"returned form {row['form_id']} is missing"]
+        if row["payload_hash"] != chain.returned_form_digest(found._asdict()):
+            return [f"returned form {row['form_id']} is not what was recorded"]
         return []
 
     def _read_invocation(self, invocation_id: str) -> None:
@@ -131,7 +142,12 @@ class _Digests:
 
 
 def _off_the_chain(connection: Connection) -> Iterator[str]:
-    for table, column in ((invocation, "invocation_id"), (assertion, "assertion_id"), (feedback, "feedback_id")):
+    for table, column in (
+        (invocation, "invocation_id"),
+        (assertion, "assertion_id"),
+        (feedback, "feedback_id"),
+        (returned_form, "form_id"),
+    ):
         unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
         for (found,) in connection.execute(unvouched):
             yield f"{table.name} {found}: no event vouches for it"

@@ -88,7 +88,18 @@ _PUBLICATION = (
     "checks",
     "note",
 )
-# Not feedback_id and publication, which are younger than the chain: the payload vouches for them and holds them too.
+_RETURNED_FORM = (
+    "form_id",
+    "assertion_id",
+    "member_id",
+    "order_ref",
+    "questionnaire",
+    "status",
+    "received_at",
+    "client",
+)
+# Not feedback_id, publication and form_id, which are younger than the chain: the payload vouches for them and holds
+# them too.
 _EVENT = (
     "seq",
     "occurred_at",
@@ -134,6 +145,11 @@ def cards_digest(rows: Iterable[Mapping[str, Any]]) -> str | None:
 def feedback_digest(row: Mapping[str, Any]) -> str:
     """Digest of a `feedback` row, which is the payload hash of its event."""
     return _digest([row[name] for name in _FEEDBACK])
+
+
+def returned_form_digest(row: Mapping[str, Any]) -> str:
+    """Digest of a `returned_form` row, which is the payload hash of its event."""
+    return _digest([*(row[name] for name in _RETURNED_FORM), content_digest(row["content"])])
 
 
 def publication_digest(row: Mapping[str, Any]) -> str:

@@ -25,6 +25,15 @@ from app.ledger.records import (
     StoredFeedback,
     StoredInvocation,
 )
+from app.ledger.returned_form import (
+    FormError,
+    ReturnedForm,
+    form_error_row,
+    forms_for_order,
+    returned_form_row,
+    stored_form,
+    stored_form_error,
+)
 from app.ledger.rows import (
     Row,
     assertion_row,
@@ -44,7 +53,17 @@ from app.ledger.rows import (
     stored_snapshot,
 )
 from app.ledger.store import WAIT_S, Store, Synchronous, create_sqlite_file, use_write_ahead_log
-from app.ledger.tables import assertion, card, feedback, invocation, metadata, publication, rulebook, snapshot
+from app.ledger.tables import (
+    assertion,
+    card,
+    feedback,
+    form_error,
+    invocation,
+    metadata,
+    publication,
+    rulebook,
+    snapshot,
+)
 from app.ledger.together import Together
 
 T = TypeVar("T")
@@ -277,6 +296,37 @@ class Ledger:
         query = delete(snapshot).where(which)
         return self._store.write("snapshots were not deleted", lambda connection: connection.execute(query).rowcount)
 
+    def record_returned_form(self, record: ReturnedForm) -> None:
+        """Write a form that came back with its event in one transaction, or nothing. Its assertion must be there."""
+        row = returned_form_row(record)
+        made_in = select(assertion.c.invocation_id).where(assertion.c.assertion_id == record.assertion_id)
+
+        def keep(connection: Connection) -> None:
+            invocation_id = connection.execute(made_in).scalar()
+            self._append(connection, {"returned_form": [row], "event": [_form_event(row, invocation_id)]})
+
+        self._store.write("the form was not recorded", keep)
+
+    def returned_forms(self, member_id: str, order_ref: str) -> list[ReturnedForm]:
+        """The forms that came back for a member's order, the newest of each."""
+        found = self._find(forms_for_order(member_id, order_ref), stored_form)
+        newest = {each.questionnaire.partition("|")[0]: each for each in reversed(found)}
+        return [each for each in found if newest[each.questionnaire.partition("|")[0]] is each]
+
+    def record_form_errors(self, records: Sequence[FormError]) -> None:
+        """Keep what a client could not do with forms, all or nothing. It is about no answer, so it is not chained."""
+        rows = [form_error_row(record) for record in records]
+
+        def keep(connection: Connection) -> None:
+            for row in rows:
+                connection.exec_driver_sql(self._insert["form_error"], row)
+
+        self._store.write("the errors were not recorded", keep)
+
+    def form_errors(self) -> list[FormError]:
+        """What clients reported of forms, newest first."""
+        return self._find(select(form_error).order_by(form_error.c.received_at.desc()), stored_form_error)
+
     def cards_of(self, invocation_id: str) -> list[CardRecord]:
         """The cards an invocation's response showed, by id; [] for an unknown invocation."""
         of = select(card).where(card.c.invocation_id == invocation_id)
@@ -369,6 +419,7 @@ def _events(
             "payload_hash": chain.payload_hash(told, digest, cards),
             "feedback_id": None,
             "publication": None,
+            "form_id": None,
         }
 
     events = [
@@ -393,6 +444,23 @@ def _publication_event(act: Row) -> Row:
         "payload_hash": chain.publication_digest(act),
         "feedback_id": None,
         "publication": act["number"],
+        "form_id": None,
+    }
+
+
+def _form_event(row: Row, invocation_id: str | None) -> Row:
+    """The event of a `returned_form` row, for an assertion made in that invocation."""
+    return {
+        "occurred_at": row["received_at"],
+        "event_type": "form_returned",
+        "invocation_id": invocation_id,
+        "assertion_id": row["assertion_id"],
+        "order_ref": row["order_ref"],
+        "track": None,
+        "payload_hash": chain.returned_form_digest(row),
+        "feedback_id": None,
+        "publication": None,
+        "form_id": row["form_id"],
     }
 
 
@@ -408,4 +476,5 @@ def _feedback_event(said: Row, invocation_id: str | None) -> Row:
         "payload_hash": chain.feedback_digest(said),
         "feedback_id": said["feedback_id"],
         "publication": None,
+        "form_id": None,
     }

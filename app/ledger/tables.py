@@ -144,6 +144,32 @@ publication = Table(
     Column("note", Text, nullable=False),
 )
 
+returned_form = Table(
+    "returned_form",
+    metadata,
+    Column("form_id", Text, primary_key=True),
+    Column("assertion_id", Text, ForeignKey("assertion.assertion_id"), nullable=False),
+    Column("member_id", Text),
+    Column("order_ref", Text, nullable=False),
+    Column("questionnaire", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    # Sealed before it comes here, so neither a zstd frame nor readable.
+    Column("content", LargeBinary, nullable=False),
+    Index(None, "member_id", "order_ref"),
+)
+
+form_error = Table(
+    "form_error",
+    metadata,
+    Column("error_id", Text, primary_key=True),
+    Column("questionnaire", Text, nullable=False, index=True),
+    Column("received_at", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("issues", Text, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,
@@ -162,5 +188,6 @@ event = Table(
     Column("hash", Text, nullable=False),
     Column("feedback_id", Text, ForeignKey("feedback.feedback_id")),
     Column("publication", Integer, ForeignKey("publication.number")),
+    Column("form_id", Text, ForeignKey("returned_form.form_id")),
     UniqueConstraint("prev_hash"),
 )

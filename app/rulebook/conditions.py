@@ -12,9 +12,10 @@ from typing import Any
 
 from app import fhirpath
 
-# What a condition may look at. The record's kinds are read from the EHR only when a rule in play `needs` them.
+# What a condition may look at. `forms` came back for the order; the record's kinds are read from the EHR, and only when
+# a rule in play `needs` them.
 RECORD = ("conditions", "medications", "observations", "procedures", "allergies")
-VARIABLES = frozenset({"order", "facts", "patient", "coverage", "encounter", *RECORD})
+VARIABLES = frozenset({"order", "facts", "patient", "coverage", "encounter", "forms", *RECORD})
 
 MemberOf = Callable[[Any, str], bool | None]
 Resolve = Callable[[str], dict[str, Any] | None]

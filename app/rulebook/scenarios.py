@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class Scenario:
     """One scenario. `orders`, `record` and `expect` are as the file writes them.
 
     `expect` has one entry an order. Instead of orders it may have a `request`, a hook call as an EHR sends it; then
-    `member` may be None, and the request's Coverage says who it is.
+    `member` may be None, and the request's Coverage says who it is. `forms` came back before, each by its name.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Scenario:
     file: str
     line: int
     request: bytes | None = None
+    forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -125,6 +126,7 @@ def _scenario(data: dict[str, Any], folder: Path, file: str, line: int) -> tuple
         file=file,
         line=line,
         request=request,
+        forms=data.get("forms", {}),
     )
     return scenario, problems
 

@@ -31,6 +31,35 @@ def questionnaire_package(version: str) -> Response:
     return _fhir(_service().package(request.get_data(cache=False), spoken, base, client))
 
 
+@blueprint.post("/Questionnaire/$next-question")
+def next_question(version: str) -> Response:
+    """The next questions of an adaptive form, as the response itself: not in Parameters."""
+    spoken, base = _spoken(version)
+    client = client_allowed("Questionnaire", "r", base)
+    return _fhir(_service().next_question(request.get_data(cache=False), spoken, base, client))
+
+
+@blueprint.post("/Questionnaire/$log-questionnaire-errors")
+def log_questionnaire_errors(version: str) -> Response:
+    """What a client could not do with a form."""
+    _, base = _spoken(version)
+    client = client_allowed("Questionnaire", "r", base)
+    _service().log_errors(request.get_data(cache=False), client)
+    return Response(status=204)
+
+
+@blueprint.post("/QuestionnaireResponse")
+def questionnaire_response(version: str) -> Response:
+    """A completed form comes back."""
+    spoken, base = _spoken(version)
+    client = client_allowed("QuestionnaireResponse", "c", base)
+    body = request.get_data(cache=False)
+    form_id, outcome = _service().take(body, request.args.get("context"), spoken, client)
+    response = _fhir(outcome, 201)
+    response.headers["Location"] = f"{base}/QuestionnaireResponse/{form_id}"
+    return response
+
+
 @blueprint.route("/ValueSet/$expand", methods=["GET", "POST"])
 def expand(version: str) -> Response:
     """The codes of a value set, all or some of them."""

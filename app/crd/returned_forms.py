@@ -1,0 +1,79 @@
+"""Forms that came back filled in, as rules look at them (`%forms`): kept sealed, read when a rule in play asks.
+
+Nothing came back is a fact the payer knows for certain, so it is an empty list; what cannot be read is unobtainable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from app.encryption import Encryption
+from app.errors import EncryptionError, LedgerError
+from app.fhir.json import decode, encode
+from app.ledger import Ledger, ReturnedForm, StoredAssertion
+
+log = structlog.get_logger("signpost.crd")
+
+Resource = dict[str, Any]
+Returned = Callable[[str, str], "Sequence[Resource] | None"]
+"""What came back for a member's order (`member_id`, `order_ref`); None where that cannot be told."""
+
+
+class ReturnedForms:
+    """Keeps completed responses in the ledger and reads them again."""
+
+    def __init__(self, ledger: Ledger, encryption: Encryption) -> None:
+        self._ledger = ledger
+        self._encryption = encryption
+
+    def keep(
+        self,
+        response: Resource,
+        counted: list[Resource],
+        *,
+        form_id: str,
+        questionnaire: str,
+        assertion: StoredAssertion,
+        client: str,
+        received_at: datetime,
+    ) -> None:
+        """Keep a response as it came, and `counted`, its items that count. LedgerError when it cannot be."""
+        record = ReturnedForm(
+            form_id=form_id,
+            assertion_id=assertion.assertion_id,
+            member_id=assertion.member_id,
+            order_ref=assertion.order_ref,
+            questionnaire=questionnaire,
+            status=str(response["status"]),
+            received_at=received_at,
+            client=client,
+            content=b"",
+        )
+        content = encode({"received": response, "counted": counted})
+        sealed = self._encryption.seal(content, _binding(record))
+        self._ledger.record_returned_form(replace(record, content=sealed))
+
+    def of(self, member_id: str, order_ref: str) -> list[Resource] | None:
+        """The newest response to each form of an order, with the items that count and the form's canonical."""
+        try:
+            found = self._ledger.returned_forms(member_id, order_ref)
+            return [self._read(each) for each in found]
+        except (LedgerError, EncryptionError) as error:
+            log.error("forms.unreadable", error=str(error))
+            return None
+
+    def _read(self, record: ReturnedForm) -> Resource:
+        content = decode(self._encryption.unseal(record.content, _binding(record)))
+        response = {name: value for name, value in content["received"].items() if name not in ("item", "contained")}
+        response["questionnaire"] = record.questionnaire
+        return response | ({"item": content["counted"]} if content["counted"] else {})
+
+
+def _binding(record: ReturnedForm) -> bytes:
+    """Sealed so, a row opens for no other order or member."""
+    return "\n".join((record.form_id, record.assertion_id, record.order_ref, record.member_id or "")).encode()

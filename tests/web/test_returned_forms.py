@@ -1,0 +1,298 @@
+"""Completed forms come back over HTTP, are kept with their order, and change what the same order is answered."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.crd.replay import replay
+from app.settings import ROOT, Settings
+from tests.dtr import sample_forms
+from tests.dtr.dtr_actions import (
+    DtrActions,
+    Fetched,
+    Signed,
+    context,
+    coverage,
+    coverage_of,
+    order,
+    questionnaire,
+    sign,
+)
+from tests.ehr_actions import Answer, EhrActions, example, order_of, with_orders
+from tests.web.test_next_question import answered, step
+
+Resource = dict[str, Any]
+PATH = "/QuestionnaireResponse"
+
+
+def pump(**changes: Any) -> Resource:
+    """An insulin pump for a patient whose record shows type 1 diabetes."""
+    request = example("mri")
+    subject = order_of(request)["subject"]
+    device = {
+        "resourceType": "DeviceRequest",
+        "id": "pump-1",
+        "status": "draft",
+        "intent": "order",
+        "codeCodeableConcept": {
+            "coding": [
+                {"system": "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "code": "E0784"},
+            ]
+        },
+        "subject": subject,
+        "authoredOn": "2026-11-20",
+    }
+    condition = {
+        "resourceType": "Condition",
+        "id": "t1d",
+        "clinicalStatus": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
+        },
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E10.9"}]},
+        "subject": subject,
+    }
+    request["prefetch"]["conditions"] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [{"resource": condition}],
+    }
+    return with_orders(request, device | changes)
+
+
+def says(answer: Answer) -> list[Any]:
+    parts = answer.parts()
+    return [parts.get(name, [None])[0] for name in ("pa-needed", "doc-needed", "questionnaire")]
+
+
+def filled(fetched: Fetched, **answers: Any) -> Resource:
+    """The draft of a package, completed: `_3=True`."""
+    (response,) = fetched.of_type("QuestionnaireResponse")
+    kinds = {bool: "valueBoolean", str: "valueString"}
+    items = [{"linkId": n.lstrip("_"), "answer": [{kinds[type(v)]: v}]} for n, v in answers.items()]
+    return {**response, "status": "completed", "item": items}
+
+
+@pytest.fixture(params=["2.0", "2.2"])
+def client(app: Flask, request: pytest.FixtureRequest) -> DtrActions:
+    return DtrActions(app.test_client(), request.param)
+
+
+@pytest.fixture
+def signed(ehr: EhrActions) -> Signed:
+    request = pump()
+    answer = ehr.sign(request)
+    assert says(answer)[:2] == ["performpa", "clinical"]
+    return Signed(coverage_of(request), order_of(request), answer.parts()["coverage-assertion-id"][0])
+
+
+@pytest.fixture
+def completed(client: DtrActions, signed: Signed) -> Resource:
+    return filled(client.package(*signed.parameters), _1="insulin", _2="type 1 diabetes", _3=True)
+
+
+def test_the_same_order_is_answered_better(
+    app: Flask, ehr: EhrActions, client: DtrActions, signed: Signed, completed: Resource
+) -> None:
+    """Sign, package, complete, post, sign again: the standing answer does not hide what came back."""
+    before = ehr.sign(pump())
+    assert before.parts()["coverage-assertion-id"] == [signed.assertion_id]  # until then the answer stands
+    status, outcome = client.post(PATH, completed)
+    assert (status, outcome["resourceType"]) == (201, "OperationOutcome")
+    after = ehr.sign(pump())
+    assert says(after) == ["no-auth", None, None]
+    ledger = app.extensions["ledger"]
+    given = ledger.assertion(after.parts()["coverage-assertion-id"][0])
+    assert given.supersedes == signed.assertion_id
+    assert given.rule_ids == ("policy:infusion-pump#trained-on-form",)
+    assert ledger.verify() == []
+    assert replay(ledger, given.assertion_id).same  # and can be given again from what it rested on
+    # Another order, or the same id for another member, knows nothing of it.
+    assert says(ehr.sign(pump(id="pump-2")))[0] == "performpa"
+
+
+def test_an_amended_response_takes_the_place_of_the_one_before(
+    ehr: EhrActions, client: DtrActions, completed: Resource
+) -> None:
+    assert client.post(PATH, completed)[0] == 201
+    amended = {**copy.deepcopy(completed), "status": "amended"}
+    amended["item"][2]["answer"][0]["valueBoolean"] = False
+    assert client.post(PATH, amended)[0] == 201
+    assert says(ehr.sign(pump()))[0] == "performpa"
+
+
+def test_as_a_bundle_with_the_context_beside_it(client: DtrActions, signed: Signed, completed: Resource) -> None:
+    del completed["identifier"]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": completed}]}
+    assert client.post(PATH, bundle)[0] == 400
+    assert client.post(f"{PATH}?context={signed.assertion_id}", bundle)[0] == 201
+
+
+def test_it_is_kept_sealed_and_chained(
+    app: Flask, settings: Settings, client: DtrActions, signed: Signed, completed: Resource
+) -> None:
+    client.post(PATH, completed)
+    ledger = app.extensions["ledger"]
+    member = ledger.assertion(signed.assertion_id).member_id
+    (kept,) = ledger.returned_forms(member, "DeviceRequest/pump-1")
+    assert b"insulin" not in kept.content
+    assert (kept.assertion_id, kept.status, kept.client) == (signed.assertion_id, "completed", "sandbox")
+
+
+@pytest.mark.embedded
+def test_a_row_that_is_changed_shows_and_opens_for_nobody_else(
+    app: Flask, settings: Settings, ehr: EhrActions, client: DtrActions, completed: Resource
+) -> None:
+    client.post(PATH, completed)
+    with closing(sqlite3.connect(settings.data_dir / "ledger.sqlite")) as connection:
+        connection.execute("UPDATE returned_form SET order_ref = 'DeviceRequest/pump-2'")
+        connection.commit()
+    assert any("returned form" in fault for fault in app.extensions["ledger"].verify())
+    # Rules that look at it are undecided, so what they answer is open too: no promise rests on it.
+    assert says(ehr.sign(pump(id="pump-2")))[0] == "conditional"
+    with closing(sqlite3.connect(settings.data_dir / "ledger.sqlite")) as connection:
+        connection.execute("DELETE FROM returned_form")
+        connection.commit()
+    assert any("is missing" in fault for fault in app.extensions["ledger"].verify())
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        (lambda r: r.update(status="in-progress"), 422, "completed or amended"),
+        (lambda r: r["identifier"].update(value="unknown"), 422, "No coverage-assertion-id"),
+        (lambda r: r.update(subject={"reference": "Patient/else"}), 422, "another patient"),
+        (
+            lambda r: r.update(questionnaire="http://meadowlark.example.org/fhir/Questionnaire/car-t"),
+            422,
+            "did not ask",
+        ),
+        (lambda r: r.update(questionnaire="../../secrets"), 422, "did not ask"),
+        (lambda r: r["item"].pop(0), 400, "must be answered"),
+        (lambda r: r["item"][0]["answer"][0].update(valueString=7), 400, "not of the type"),
+        (lambda r: r.update(resourceType="Patient"), 400, "QuestionnaireResponse"),
+    ],
+)
+def test_refusals_keep_nothing(
+    app: Flask, ehr: EhrActions, client: DtrActions, completed: Resource, change: Any, status: int, words: str
+) -> None:
+    change(completed)
+    found, outcome = client.post(PATH, completed)
+    assert (found, outcome["resourceType"]) == (status, "OperationOutcome")
+    assert words in outcome["issue"][0]["diagnostics"]
+    assert says(ehr.sign(pump()))[0] == "performpa"
+    assert app.extensions["ledger"].verify() == []
+
+
+def test_what_was_kept_of_the_record_goes_when_the_form_is_back(
+    app: Flask, client: DtrActions, signed: Signed, completed: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = []
+    ledger = app.extensions["ledger"]
+    monkeypatch.setattr(ledger, "delete_snapshot", forgotten.append)
+    client.post(PATH, completed)
+    assert forgotten == [signed.assertion_id]
+
+
+def test_package_calls_leave_nothing_behind(app: Flask, settings: Settings, client: DtrActions, signed: Signed) -> None:
+    """sec-9, sec-10: of what package and question calls bring, nothing is stored."""
+    secret = {"reference": "Practitioner/somebody-unheard-of"}
+    changed = {**signed.order, "requester": secret}
+    client.package(coverage(signed.coverage), order(changed), context(signed.assertion_id))
+    app.extensions["ledger"].close()
+    for path in settings.data_dir.glob("*"):
+        assert not path.is_file() or b"somebody-unheard-of" not in path.read_bytes()
+
+
+ERRORS = "/Questionnaire/$log-questionnaire-errors"
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [
+        {
+            "severity": "error",
+            "code": "exception",
+            "diagnostics": "Jane Sample, born 1970-01-01: division by zero",
+            "expression": ["Questionnaire.item.where(linkId='2')"],
+        }
+    ],
+}
+FORM = "http://meadowlark.example.org/fhir/Questionnaire/infusion-pump|1.0.0"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        [{"name": "questionnaire", "valueCanonical": FORM}, {"name": "operationOutcome", "resource": OUTCOME}],
+        [{"name": "Questionnaire", "valueCanonical": FORM}, {"name": "OperationOutcome", "resource": OUTCOME}],
+        [
+            {
+                "name": "resource",
+                "resource": {
+                    "resourceType": "Parameters",
+                    "parameter": [
+                        {"name": "questionnaire", "valueCanonical": FORM},
+                        {"name": "operationOutcome", "resource": OUTCOME},
+                    ],
+                },
+            }
+        ],
+    ],
+    ids=["2.2", "2.0.1's operation", "2.2.0 as published"],
+)
+def test_errors_of_forms_are_kept_without_their_words(
+    app: Flask, client: DtrActions, parameters: list[Resource], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert client.post(ERRORS, {"resourceType": "Parameters", "parameter": parameters}) == (204, {})
+    (kept,) = app.extensions["ledger"].form_errors()
+    assert (kept.questionnaire, kept.client) == (FORM, "sandbox")
+    assert json.loads(kept.issues)[0]["expression"] == ["Questionnaire.item.where(linkId='2')"]
+    said = capfd.readouterr()
+    assert "Jane" not in kept.issues.decode() + said.out + said.err
+
+
+def test_errors_of_nothing(client: DtrActions) -> None:
+    assert (
+        client.post(ERRORS, {"resourceType": "Parameters", "parameter": [{"name": "x", "valueString": "y"}]})[0] == 400
+    )
+
+
+def test_an_adaptive_form_comes_back_complete(tmp_path: Path) -> None:
+    """One that still has questions to ask is refused; at its end it is kept."""
+    forms = sample_forms.write_sample_forms(tmp_path)
+    _asking_step_by_step(tmp_path)
+    app = create_app(
+        Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, questionnaires=forms, rules=tmp_path / "rules")
+    )
+    client = DtrActions(app.test_client())
+    signed = sign(EhrActions(app.test_client()))
+    fetched = client.package(*signed.parameters, questionnaire(sample_forms.ADAPTIVE))
+    (draft,) = fetched.of_type("QuestionnaireResponse")
+    first = step(client, draft)
+    early = answered({**first, "status": "completed"}, "symptoms", onset="2026-09-01", weak=False)
+    status, outcome = client.post(PATH, early)
+    assert (status, outcome["issue"][0]["code"]) == (422, "incomplete")
+    second = step(client, answered(first, "symptoms", onset="2026-09-01", weak=False))
+    last = step(client, answered(second, "therapy", weeks=6))
+    assert client.post(PATH, last)[0] == 201
+    (kept,) = app.extensions["ledger"].returned_forms(
+        app.extensions["ledger"].assertion(signed.assertion_id).member_id, "ServiceRequest/sr1"
+    )
+    assert kept.questionnaire == f"{sample_forms.ADAPTIVE}|1.1.0"
+    app.extensions["ledger"].close()
+    app.extensions["state"].close()
+
+
+def _asking_step_by_step(folder: Path) -> None:
+    """The sample rules, with the step-by-step form asked for instead of the MRI form."""
+    shutil.copytree(ROOT / "rules", folder / "rules")
+    path = folder / "rules" / "policies" / "lumbar-mri.yaml"
+    path.write_text(path.read_text().replace("questionnaire: lumbar-mri", "questionnaire: mri-step-by-step"))
