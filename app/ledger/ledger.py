@@ -52,7 +52,7 @@ from app.ledger.rows import (
     stored_rulebook,
     stored_snapshot,
 )
-from app.ledger.store import WAIT_S, Store, Synchronous, create_sqlite_file, use_write_ahead_log
+from app.ledger.store import WAIT_S, Cursor, Store, Synchronous, create_sqlite_file, use_write_ahead_log
 from app.ledger.tables import (
     assertion,
     card,
@@ -87,6 +87,9 @@ class Ledger:
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
         member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
         self._latest_for_order = store.query_sql(standing.latest_for_order(member, order, coverage))
+        self._purge_expired = store.query_sql(
+            delete(snapshot).where(snapshot.c.expires_at <= bindparam("now", type_=Text))
+        )
 
     @classmethod
     def open(cls, url: str, *, synchronous: Synchronous = "full") -> Self:
@@ -158,18 +161,16 @@ class Ledger:
     def _write_calls(self, doing: str, calls: list[dict[str, list[Row]]]) -> None:
         """Write the rows of several calls in one transaction."""
 
-        def append(connection: Connection) -> None:
+        def append(cursor: Cursor) -> None:
             for rows in calls:
-                self._append(connection, rows)
+                self._append(cursor, rows)
             if any(rows["snapshot"] for rows in calls):  # whoever adds one clears away those that have expired
-                connection.execute(delete(snapshot).where(snapshot.c.expires_at <= instant(datetime.now(UTC))))
+                cursor.execute(self._purge_expired, {"now": instant(datetime.now(UTC))})
 
-        self._store.write(doing, append)
+        self._store.write_fast(doing, append)
 
-    def _append(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
+    def _append(self, cursor: Cursor, rows: dict[str, list[Row]]) -> None:
         """Insert rows by table, in that order; the events, which come last, are numbered and chained first."""
-        # Straight to the driver: SQLAlchemy's way through a statement costs more here than SQLite's own work.
-        cursor = connection.connection.cursor()
         cursor.execute(_TAIL)
         seq, previous = cursor.fetchone() or (0, chain.GENESIS)
         recorded_at = instant(datetime.now(UTC))
@@ -180,7 +181,6 @@ class Ledger:
         for table, added in rows.items():
             if added:
                 cursor.executemany(self._insert[table], added)
-        cursor.close()
 
     def record_feedback(self, batch: Sequence[FeedbackRecord]) -> int:
         """Write a batch of feedback and its events in one transaction, or nothing; how many cards in it are known."""
@@ -191,7 +191,9 @@ class Ledger:
             shown_in = {row.card_id: row.invocation_id for row in connection.execute(named)}
             said = [feedback_row(record, known=record.card_id in shown_in) for record in batch]
             events = [_feedback_event(row, shown_in.get(row["card_id"])) for row in said]
-            self._append(connection, {"feedback": said, "event": events})
+            cursor = connection.connection.cursor()
+            self._append(cursor, {"feedback": said, "event": events})
+            cursor.close()
             return sum(row["known"] for row in said)
 
         return self._store.write("the feedback was not recorded", keep)
@@ -272,12 +274,16 @@ class Ledger:
         """The newest assertion for a member's order under a coverage, expired or not: what a new one supersedes."""
         wanted = {"member_id": member_id, "order_ref": order_ref, "coverage_ref": coverage_ref}
 
-        def find(connection: Connection) -> StoredAssertion | None:
+        def find(cursor: Cursor) -> StoredAssertion | None:
             # Asked for every order of every call, so by text compiled once.
-            row = connection.exec_driver_sql(self._latest_for_order, wanted).mappings().first()
-            return None if row is None else stored_assertion(dict(row))
+            cursor.execute(self._latest_for_order, wanted)
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            names = (column[0] for column in cursor.description)
+            return stored_assertion(dict(zip(names, row, strict=True)))
 
-        return self._store.read("the ledger could not be read", find)
+        return self._store.read_fast("the ledger could not be read", find)
 
     def snapshot(self, assertion_id: str, now: datetime) -> SnapshotRecord | None:
         """What was kept for an assertion's forms; None where nothing was, or it is used, or it has expired by `now`."""
