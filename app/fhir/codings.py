@@ -88,6 +88,7 @@ def normalise_system(url: str) -> str:
     return _SYSTEMS.get(loose, url.strip())
 
 
+@lru_cache(maxsize=1024)
 def short_name(system: str) -> str:
     """What people call a system ("RxNorm"); the URL itself where no name is known."""
     system = normalise_system(system)
@@ -105,6 +106,7 @@ _BY_SHORT_NAME = {_plain(name): system for system, name in _SHORT_NAMES.items()}
 }
 
 
+@lru_cache(maxsize=256)
 def system_from_short_name(name: str) -> str | None:
     """The system a rule file means by "HCPCS", "rxnorm", "ICD-10-CM"; None if no system has that name."""
     return _BY_SHORT_NAME.get(_plain(name))
@@ -174,8 +176,13 @@ def coding_of(value: Any) -> Coding | None:
     system, code, display = value.get("system"), value.get("code"), value.get("display")
     if not isinstance(code, str) or not code.strip():
         return None
-    system = normalise_system(system) if isinstance(system, str) else ""
-    return Coding(system, normalise_code(system, code), display if isinstance(display, str) else None)
+    return _coding(system if isinstance(system, str) else "", code, display if isinstance(display, str) else None)
+
+
+@lru_cache(maxsize=8192)
+def _coding(system: str, code: str, display: str | None) -> Coding:
+    system = normalise_system(system)
+    return Coding(system, normalise_code(system, code), display)
 
 
 def billing_options(element: Any) -> tuple[Coding, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _DATE_TIME = re.compile(
@@ -31,7 +32,12 @@ def parse(text: Any) -> Span | None:
     A time without seconds or zone breaks FHIR's rules but leaves no doubt about the day, so it is understood;
     `is_valid` is strict.
     """
-    match = _DATE_TIME.fullmatch(text) if isinstance(text, str) else None
+    return _parse(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Span | None:
+    match = _DATE_TIME.fullmatch(text)
     if match is None or match["year"] == "0000":
         return None
     year, month = int(match["year"]), int(match["month"] or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 Kind = Literal["relative", "absolute", "urn", "contained", "logical", "conditional"]
@@ -66,7 +67,12 @@ def resource_key(resource: Any) -> str | None:
 
 def is_type(value: Any) -> bool:
     """Whether `value` is shaped like the name of a resource type."""
-    return isinstance(value, str) and _IS_TYPE.fullmatch(value) is not None
+    return isinstance(value, str) and _is_type(value)
+
+
+@lru_cache(maxsize=512)
+def _is_type(text: str) -> bool:
+    return _IS_TYPE.fullmatch(text) is not None
 
 
 def is_id(value: Any) -> bool:
@@ -96,6 +102,7 @@ def patient_of(resource: Any) -> Reference | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # the records of one patient name the same few again and again
 def _parse_text(text: str, stated: str | None) -> Reference | None:
     if text.startswith("#"):
         fragment = text[1:]

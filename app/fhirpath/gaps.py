@@ -42,12 +42,11 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def gaps_in(value: Any) -> Iterator[str]:
     """The reasons of the gaps that stand anywhere inside plain data."""
-    if isinstance(value, dict):
-        for entry in value.values():
-            if type(entry) is not str:  # most of what an element holds
+    kind = type(value)
+    if kind is dict or kind is list:
+        for entry in value.values() if kind is dict else value:
+            # Most of plain data is text, and a generator for each would cost more than all else here.
+            if type(entry) is not str:
                 yield from gaps_in(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from gaps_in(entry)
-    elif isinstance(value, Unobtainable | Incomplete):
+    elif kind is Unobtainable or kind is Incomplete:
         yield value.reason

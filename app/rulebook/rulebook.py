@@ -99,10 +99,12 @@ class Rulebook:
             return None
         if isinstance(value, str):
             return any(code in codes for code in _codes_in(codes.systems, value))
-        named = list(_codes_of(value))
-        if any(code in codes for code in named):
-            return True
-        if isinstance(value, dict) and "code" not in value and not any(system in codes.systems for system, _ in named):
+        spoken = False
+        for code in _codes_of(value):
+            if code in codes:
+                return True
+            spoken = spoken or code[0] in codes.systems
+        if isinstance(value, dict) and "code" not in value and not spoken:
             return None
         return False
 
