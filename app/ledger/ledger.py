@@ -191,9 +191,7 @@ class Ledger:
             shown_in = {row.card_id: row.invocation_id for row in connection.execute(named)}
             said = [feedback_row(record, known=record.card_id in shown_in) for record in batch]
             events = [_feedback_event(row, shown_in.get(row["card_id"])) for row in said]
-            cursor = connection.connection.cursor()
-            self._append(cursor, {"feedback": said, "event": events})
-            cursor.close()
+            self._append(connection.connection.cursor(), {"feedback": said, "event": events})
             return sum(row["known"] for row in said)
 
         return self._store.write("the feedback was not recorded", keep)
@@ -224,7 +222,7 @@ class Ledger:
                 refused.append(error)
                 return None
             row = publication_row(record, len(acts) + 1)
-            self._append(connection, {"publication": [row], "event": [_publication_event(row)]})
+            self._append(connection.connection.cursor(), {"publication": [row], "event": [_publication_event(row)]})
             return stored_publication(row)
 
         made = self._store.write("the rulebook was not published", keep)
