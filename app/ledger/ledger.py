@@ -307,7 +307,9 @@ class Ledger:
 
         def keep(connection: Connection) -> None:
             invocation_id = connection.execute(made_in).scalar()
-            self._append(connection, {"returned_form": [row], "event": [_form_event(row, invocation_id)]})
+            self._append(
+                connection.connection.cursor(), {"returned_form": [row], "event": [_form_event(row, invocation_id)]}
+            )
 
         self._store.write("the form was not recorded", keep)
 

@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import ClauseElement, Connection, Table, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from app.errors import LedgerError
 
 T = TypeVar("T")
-Cursor = Any
+Cursor: TypeAlias = DBAPICursor
 """A cursor of the driver (PEP 249)."""
 Synchronous = Literal["full", "normal"]
 
