@@ -1,31 +1,50 @@
-"""docs/conformance.md, made from tests/conformance. `python -m tests.generate_conformance` writes it.
+"""docs/conformance.md and docs/conformance-dtr.md, made from tests/conformance.
 
-tests/conformance/test_requirements_document.py fails when the page is not what `page()` gives.
+`python -m tests.generate_conformance` writes them. tests/conformance/test_requirements_document.py fails when a page is
+not what `page()` gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from app.hooks.discovery import VERSIONS
 from app.settings import ROOT
-from tests.conformance.requirements import MANDATORY, Statement, statements
+from tests.conformance.requirements import CRD, DTR, MANDATORY, Guide, Statement, statements
 
-PAGE = ROOT / "docs" / "conformance.md"
-IG_VERSION = "2.2.1"
+PAGES: dict[Path, Guide] = {
+    ROOT / "docs" / "conformance.md": CRD,
+    ROOT / "docs" / "conformance-dtr.md": DTR,
+}
+_ABOUT = {
+    CRD: f"""# Conformance to Da Vinci CRD
 
-INTRODUCTION = f"""# Conformance to Da Vinci CRD
-
-What the Coverage Requirements Discovery guide (CRD {IG_VERSION}) asks of a server, statement by statement, and how
+What the Coverage Requirements Discovery guide (CRD 2.2.1) asks of a server, statement by statement, and how
 Signpost shows that it does it. The service speaks CRD {" and ".join(VERSIONS)}.
 
 The ids are those of the guide's own list of
-[narrative requirements](http://hl7.org/fhir/us/davinci-crd/Requirements/fromNarrative). What a statement asks is told
+[narrative requirements](http://hl7.org/fhir/us/davinci-crd/Requirements/fromNarrative).""",
+    DTR: """# Conformance to Da Vinci DTR
+
+What the Documentation Templates and Rules guide (DTR 2.2.0) asks of a payer's server, statement by statement, and how
+Signpost shows that it does it. The service speaks DTR 2.0 and 2.2; Inferno's payer suite for 2.0 is restated in
+`tests/conformance/inferno_dtr.py`, with the one place where it contradicts itself.
+
+The ids are those of the guide's own list of
+[narrative requirements](http://hl7.org/fhir/us/davinci-dtr/Requirements/fromNarrative).""",
+}
+_FILES = {
+    CRD: "`tests/conformance/requirements.yaml`, `tests/conformance/unshown.yaml`",
+    DTR: "`tests/conformance/dtr_requirements.yaml`, `tests/conformance/dtr_unshown.yaml`",
+}
+
+INTRODUCTION = """{about} What a statement asks is told
 here in our words; where a word matters, read it there.
 
-{{results}}
+{results}
 Results are not typed in after a run. A test that shows something must pass for the build to pass, and this page must be
-what the tests and their notes make it: `tests/conformance/requirements.yaml`, `tests/conformance/unshown.yaml` and the
+what the tests and their notes make it: {files} and the
 marks in `tests/conformance/`. To run everything again:
 
     make test                                 # all tests; fails when this page is out of date
@@ -45,9 +64,9 @@ RESULTS = {
 }
 
 
-def page() -> str:
-    """The whole page."""
-    every = statements()
+def page(guide: Guide) -> str:
+    """The whole page of a guide."""
+    every = statements(guide)
     server = [each for each in every if each.actor == "server"]
     must = [each for each in server if each.level in MANDATORY]
     groups = {
@@ -55,7 +74,10 @@ def page() -> str:
         "What a server should do": [each for each in server if each.level not in MANDATORY],
         "What is asked of the payer's organization": [each for each in every if each.actor != "server"],
     }
-    parts = [INTRODUCTION.format(results=_table(("result", "means"), RESULTS.items())), "## Totals\n", _totals(groups)]
+    groups = {title: group for title, group in groups.items() if group}
+    results = _table(("result", "means"), RESULTS.items())
+    introduction = INTRODUCTION.format(about=_ABOUT[guide], results=results, files=_FILES[guide])
+    parts = [introduction, "## Totals\n", _totals(groups)]
     not_met = [each for each in must if each.result == "not met"]
     if not_met:
         parts += ["## Not met\n", _table(("requirement", "what is missing"), ((e.key, e.words) for e in not_met))]
@@ -92,4 +114,5 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, guide in PAGES.items():
+        path.write_text(page(guide), encoding="utf-8")

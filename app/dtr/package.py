@@ -128,6 +128,7 @@ def _response(
     response = filled.response
     if is_adaptive(form):
         contained = publisher.contained(form, [])
+        response.pop("item", None)
         response = {
             "resourceType": "QuestionnaireResponse",
             "contained": [contained],

@@ -23,12 +23,11 @@ from app.rulebook.rulebook import Rulebook
 Resource = dict[str, Any]
 
 _ALTERNATIVE = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/alternativeExpression"
+_HYPERLINK = "http://hl7.org/fhir/StructureDefinition/questionnaire-supportHyperlink"
 # What 2.0.1 calls an extension of 2.2's.
 _NAMES_IN_2_0 = {
     _ALTERNATIVE: "http://hl7.org/fhir/us/ecr/StructureDefinition/us-ph-alternative-expression-extension",
-    "http://hl7.org/fhir/StructureDefinition/questionnaire-supportHyperlink": (
-        "http://hl7.org/fhir/StructureDefinition/questionnaire-supportLink"
-    ),
+    _HYPERLINK: "http://hl7.org/fhir/StructureDefinition/questionnaire-supportLink",
 }
 # What 2.0.1 and SDC 3.0.0 do not have: DTR's own extensions of forms, the algorithm of versions, targetConstraint.
 _NOT_IN_2_0 = (
@@ -184,6 +183,10 @@ class Publisher:
     def _in_words(self, element: Resource) -> Resource:
         if self._version != "2.0":
             return element
+        if element.get("url") == _HYPERLINK:
+            # There the link stands alone, without its label.
+            links = [each["valueUri"] for each in extensions.of(element, "link") if "valueUri" in each]
+            element = {"url": _HYPERLINK, **({"valueUri": links[0]} if links else {})}
         if element.get("url") in _NAMES_IN_2_0:
             element = {**element, "url": _NAMES_IN_2_0[element["url"]]}
         if element.get("language") == "text/cql-identifier":

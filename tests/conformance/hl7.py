@@ -4,10 +4,10 @@
 told in `Issue`s, without the noise: messages that name a gap of this machine (no terminology server, packages that no
 registry carries) and not a fault of the resource. Each kind of noise has its reason in `NOISE`.
 
-Fixtures, one process each for the whole run: `judge` (CRD 2.2), `judge_2_0` (CRD 2.0.1), `hook_judge` (the logical
-models of CRD 2.2; a process of its own because validating a logical model disturbs later checks). A test module gets
-them with `pytest_plugins = ("tests.conformance.hl7",)`. They skip where Java, Maven, what Maven needs, or the packages
-are absent.
+Fixtures, one process each for the whole run: `judge` (CRD 2.2), `judge_2_0` (CRD 2.0.1), `judge_dtr_2_0` (DTR 2.0.1),
+`hook_judge` (the logical models of CRD 2.2; a process of its own because validating a logical model disturbs later
+checks). A test module gets them with `pytest_plugins = ("tests.conformance.hl7",)`. They skip where Java, Maven, what
+Maven needs, or the packages are absent.
 
 PYTEST_DONT_REWRITE: test modules import names from here as well as load it as a plugin.
 """
@@ -38,6 +38,8 @@ _COMMON = ("uv-extensions-r4-5.3.0.tgz", "xver-extensions-0.1.0.tgz")
 # The newest US Core first: it answers to its unversioned URL. A profile that names a version gets that version.
 PACKAGES_2_2 = (CRD_2_2, "us-core-7.0.0.tgz", "us-core-6.1.0.tgz", "us-core-3.1.1.tgz", *_COMMON)
 PACKAGES_2_0 = (CRD_2_0, "us-core-3.1.1.tgz", *_COMMON)
+# DTR 2.2 is not to be had as a package, and SDC neither.
+PACKAGES_DTR_2_0 = ("davinci-dtr-2.0.1.tgz", *PACKAGES_2_0)
 # What CRD's logical models stand on, in the least words that hold: three types and four value sets of HL7's tooling
 # package, which is not among the packages at hand. Indicators are those of CDS Hooks.
 HOOK_DEFINITIONS = VALIDATOR / "cds-hooks.json"
@@ -125,6 +127,12 @@ NOISE: tuple[tuple[str, str], ...] = (
     (
         r"(davinci-hrex|/uv/sdc/)\S*.*(could not be resolved|not be found|unknown|not known)",
         "parents and value sets of SDC and HRex, of which no package is at hand",
+    ),
+    (
+        r"Unable to resolve profile CanonicalType\[http://hl7\.org/fhir/uv/sdc/"
+        r"|Unknown Code System 'http://hl7\.org/fhir/uv/sdc/"
+        r"|Unknown code 'http://hl7\.org/fhir/expression-language#text/cql-identifier'",
+        "the same for extensions, codes and expression languages of SDC",
     ),
     (
         r"Slice 'Appointment\.participant:\w+': a matching slice is required",
@@ -276,6 +284,12 @@ def judge(ig: Path) -> Iterator[Judge]:
 def judge_2_0(ig: Path) -> Iterator[Judge]:
     """The validator with CRD 2.0.1."""
     yield from _session([ig / name for name in PACKAGES_2_0])
+
+
+@pytest.fixture(scope="session")
+def judge_dtr_2_0(ig: Path) -> Iterator[Judge]:
+    """The validator with DTR 2.0.1 and the CRD it builds on."""
+    yield from _session([ig / name for name in PACKAGES_DTR_2_0])
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
-"""What CRD 2.2 asks of a server, and how this project shows that it does it.
+"""What CRD 2.2 and DTR 2.2 ask of a server, and how this project shows that it does it.
 
-Three files beside this one say it, each by the IG's own requirement ids (`resp-25`):
+Three files beside this one say it for each guide, by the guide's own requirement ids (`resp-25`); those of DTR are
+named `dtr_…`, and their tests `test_dtr_requirements…` with `@dtr_requirement`:
 
     requirements.yaml   every statement that binds the server: its level, what it says in our words, and tests of other
                         folders that show it, by node id
@@ -12,7 +13,7 @@ A statement has one result. `Statement.result` is read from these files and from
 a run cannot differ from it, because a test that shows something must pass for the build to be green, and a test of
 something not met is a strict expected failure (test_requirements_document.py checks both).
 
-Source: davinci-crd 2.2.1, Requirements/fromNarrative.
+Source: davinci-crd 2.2.1 and davinci-dtr 2.2.0, Requirements/fromNarrative.
 """
 
 from __future__ import annotations
@@ -29,18 +30,39 @@ import yaml
 from app.settings import ROOT
 
 HERE = Path(__file__).parent
-STATEMENTS = HERE / "requirements.yaml"
-UNSHOWN = HERE / "unshown.yaml"
 MANDATORY = ("SHALL", "SHALL NOT")
 
 Result = Literal["shown", "no test can show", "not met", "not yet judged"]
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """One implementation guide's files: its statements, what is not shown of them, its tests and their mark."""
+
+    statements: Path
+    unshown: Path
+    tests: str
+    mark: str
+
+
+CRD = Guide(HERE / "requirements.yaml", HERE / "unshown.yaml", "test_requirements_*.py", "requirement")
+DTR = Guide(HERE / "dtr_requirements.yaml", HERE / "dtr_unshown.yaml", "test_dtr_requirements*.py", "dtr_requirement")
+
+
 def requirement(*keys: str) -> Callable[[Test], Test]:
-    """Say which requirements a test shows. The mark is read from the source; see `marked_tests`."""
-    unknown = set(keys) - set(_read(STATEMENTS))
-    assert not unknown, f"{sorted(unknown)} are not in {STATEMENTS.name}"
+    """Say which requirements of CRD a test shows. The mark is read from the source; see `marked_tests`."""
+    return _mark(CRD, keys)
+
+
+def dtr_requirement(*keys: str) -> Callable[[Test], Test]:
+    """Say which requirements of DTR a test shows."""
+    return _mark(DTR, keys)
+
+
+def _mark(guide: Guide, keys: tuple[str, ...]) -> Callable[[Test], Test]:
+    unknown = set(keys) - set(_read(guide.statements))
+    assert not unknown, f"{sorted(unknown)} are not in {guide.statements.name}"
     return lambda test: test
 
 
@@ -62,16 +84,16 @@ class Statement:
         return self.result == "shown" and bool(self.words)
 
 
-def statements() -> list[Statement]:
-    """Every statement, in the order of requirements.yaml.
+def statements(guide: Guide = CRD) -> list[Statement]:
+    """Every statement, in the order of the guide's file.
 
-    Raises ValueError when a statement has two results, or one of unshown.yaml is not known.
+    Raises ValueError when a statement has two results, or one that is judged is not known.
     """
-    stated, judged = _read(STATEMENTS), _read(UNSHOWN)
-    marked = marked_tests()
+    stated, judged = _read(guide.statements), _read(guide.unshown)
+    marked = marked_tests(guide)
     strange = [key for words in judged.values() for key in words if key not in stated]
     if strange:
-        raise ValueError(f"{UNSHOWN.name} speaks of {strange}, which {STATEMENTS.name} does not have")
+        raise ValueError(f"{guide.unshown.name} speaks of {strange}, which {guide.statements.name} does not have")
     return [_statement(key, entry, judged, marked.get(key, ())) for key, entry in stated.items()]
 
 
@@ -92,19 +114,19 @@ def _statement(key: str, entry: dict[str, Any], judged: dict[str, Any], marked: 
     )
 
 
-def marked_tests() -> dict[str, tuple[str, ...]]:
+def marked_tests(guide: Guide = CRD) -> dict[str, tuple[str, ...]]:
     """Requirement id → node ids of the tests of this folder that are marked with it."""
     found: dict[str, tuple[str, ...]] = {}
-    for path in sorted(HERE.glob("test_requirements_*.py")):
+    for path in sorted(HERE.glob(guide.tests)):
         for name, function in functions(path).items():
-            for key in _marks(function):
+            for key in _marks(function, guide.mark):
                 found[key] = (*found.get(key, ()), f"{path.relative_to(ROOT).as_posix()}::{name}")
     return found
 
 
-def _marks(function: ast.FunctionDef) -> Iterator[str]:
+def _marks(function: ast.FunctionDef, mark: str) -> Iterator[str]:
     for each in function.decorator_list:
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "requirement":
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == mark:
             yield from (str(argument.value) for argument in each.args if isinstance(argument, ast.Constant))
 
 

@@ -1,25 +1,45 @@
-"""docs/conformance.md says what the tests show, no more and no less."""
+"""docs/conformance.md and docs/conformance-dtr.md say what the tests show, no more and no less."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance.requirements import MANDATORY, Statement, expected_to_fail, function_of, marked_tests, statements
-from tests.generate_conformance import PAGE, page
+from tests.conformance.requirements import (
+    CRD,
+    DTR,
+    MANDATORY,
+    Guide,
+    Statement,
+    expected_to_fail,
+    function_of,
+    marked_tests,
+    statements,
+)
+from tests.generate_conformance import PAGES, page
 
-EVERY = statements()
-NODES = sorted({node for each in EVERY for node in each.tests})
-SERVER = {"crd-server": "server", "crd-server-org": "payer organization"}
+FOLDERS = {CRD: "crd-2.2", DTR: "dtr-2.2"}
+EVERY = [(guide, each) for guide in FOLDERS for each in statements(guide)]
+NODES = sorted({node for _, each in EVERY for node in each.tests})
+SERVER = {"crd-server": "server", "crd-server-org": "payer organization", "dtr-server": "server"}
+COUNTED = {CRD: {"server": 84, "payer organization": 2}, DTR: {"server": 68}}
 
 
-def test_the_page_is_fresh() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "out of date: run python -m tests.generate_conformance"
+def by_key(value: object) -> str:
+    return value.key if isinstance(value, Statement) else FOLDERS[value] if isinstance(value, Guide) else str(value)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_pages_are_fresh(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == page(PAGES[path]), (
+        "out of date: run python -m tests.generate_conformance"
+    )
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -27,24 +47,24 @@ def test_tests_that_are_named_exist(node: str) -> None:
     assert function_of(node) is not None, f"{node} is gone: name the test that shows it now"
 
 
-@pytest.mark.parametrize("statement", EVERY, ids=lambda each: each.key)
-def test_a_result_is_what_its_tests_say(statement: Statement) -> None:
+@pytest.mark.parametrize(("guide", "statement"), EVERY, ids=by_key)
+def test_a_result_is_what_its_tests_say(guide: Guide, statement: Statement) -> None:
     """What is shown is not expected to fail; of what is not met, the tests written for it are."""
     found = {node: function_of(node) for node in statement.tests}
     failing = {node for node, function in found.items() if function is not None and expected_to_fail(function)}
-    marked = set(marked_tests().get(statement.key, ()))
+    marked = set(marked_tests(guide).get(statement.key, ()))
     assert failing == (marked if statement.result == "not met" else set())
     assert (statement.result in ("shown", "not yet judged")) or statement.words
 
 
 def test_every_mandatory_statement_is_judged() -> None:
-    assert [each.key for each in EVERY if each.level in MANDATORY and each.result == "not yet judged"] == []
+    assert [each.key for _, each in EVERY if each.level in MANDATORY and each.result == "not yet judged"] == []
 
 
-@pytest.fixture(scope="module")
-def published(ig: Path) -> dict[str, dict[str, Any]]:
-    """The statements of the IG by key, each with its level, actor and text."""
-    path = ig / "crd-2.2" / "Requirements-fromNarrative.json"
+@cache
+def _published(ig: Path, guide: Guide) -> dict[str, dict[str, Any]]:
+    """The statements of a guide by key, each with its level, actor and text."""
+    path = ig / FOLDERS[guide] / "Requirements-fromNarrative.json"
     if not path.is_file():
         pytest.skip(f"{path} is not there; set SIGNPOST_IG_DIR")
     found = {}
@@ -58,24 +78,26 @@ def published(ig: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_nothing_is_left_out_or_made_up(published: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("guide", FOLDERS, ids=by_key)
+def test_nothing_is_left_out_or_made_up(ig: Path, guide: Guide) -> None:
+    published = _published(ig, guide)
     expected = {
         (key, each["level"], SERVER[actor])
         for key, each in published.items()
         for actor in each["actors"] & set(SERVER)
         if each["level"] in (*MANDATORY, "SHOULD", "SHOULD NOT")
     }
-    assert {(each.key, each.level, each.actor) for each in EVERY} == expected
+    assert {(each.key, each.level, each.actor) for of, each in EVERY if of == guide} == expected
     counted = Counter(actor for _, level, actor in expected if level in MANDATORY)
-    assert counted == {"server": 84, "payer organization": 2}
+    assert counted == COUNTED[guide]
 
 
-@pytest.mark.parametrize("statement", EVERY, ids=lambda each: each.key)
-def test_it_is_said_in_our_own_words(statement: Statement, published: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize(("guide", "statement"), EVERY, ids=by_key)
+def test_it_is_said_in_our_own_words(ig: Path, guide: Guide, statement: Statement) -> None:
     """No eight words in a row are the IG's."""
 
     def runs(text: str) -> set[tuple[str, ...]]:
         words = re.findall(r"[a-z0-9-]+", text.lower())
         return {tuple(words[start : start + 8]) for start in range(len(words) - 7)}
 
-    assert runs(statement.says) & runs(published[statement.key]["text"]) == set()
+    assert runs(statement.says) & runs(_published(ig, guide)[statement.key]["text"]) == set()

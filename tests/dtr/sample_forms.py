@@ -47,7 +47,11 @@ def _library(url: str, *depends: str) -> dict[str, Any]:
         "status": "active",
         "date": "2026-11-01",
         "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/library-type", "code": "logic-library"}]},
-        "relatedArtifact": [{"type": "depends-on", "display": each, "resource": each} for each in depends],
+        **(
+            {"relatedArtifact": [{"type": "depends-on", "display": d, "resource": d} for d in depends]}
+            if depends
+            else {}
+        ),
         "content": [
             {"contentType": "text/cql", "data": base64.b64encode(cql.encode()).decode()},
             {"contentType": "application/elm+json", "data": base64.b64encode(json.dumps(elm).encode()).decode()},
@@ -113,7 +117,15 @@ ITEMS: list[dict[str, Any]] = [
         "linkId": "help",
         "text": "What counts as treatment",
         "type": "display",
-        "extension": [{"url": f"{_CORE}/questionnaire-supportHyperlink", "valueUri": "https://example.org/help"}],
+        "extension": [
+            {
+                "url": f"{_CORE}/questionnaire-supportHyperlink",
+                "extension": [
+                    {"url": "label", "valueString": "Help"},
+                    {"url": "link", "valueUri": "https://example.org/help"},
+                ],
+            }
+        ],
     },
 ]
 STEPS: list[dict[str, Any]] = [
