@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 Code = tuple[str, str]
 
@@ -54,6 +55,11 @@ def fault_in(system: str, code: str) -> tuple[str, str] | None:
     return f"'{code}' is not a code of {system}.", form[1]
 
 
+@lru_cache(maxsize=1024)
+def _shared(systems: frozenset[str]) -> frozenset[str]:
+    return systems
+
+
 @dataclass(frozen=True, slots=True)
 class CodeList:
     """A named list. An entry whose code ends in `*` stands for every code that starts so (`C50*`)."""
@@ -62,14 +68,18 @@ class CodeList:
     exact: frozenset[Code]
     prefixes: tuple[Code, ...] = ()
     # The prefixes again by system: membership is asked for every code of a patient's record.
-    _starts: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _starts: Mapping[str, tuple[str, ...]] | None = field(init=False, repr=False, compare=False, default=None)
     # The code systems it speaks.
     systems: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "systems", frozenset(system for system, _ in (*self.exact, *self.prefixes)))
-        for system, prefix in self.prefixes:
-            object.__setattr__(self, "_starts", {**self._starts, system: (*self._starts.get(system, ()), prefix)})
+        # A large table has a list for each row, of one code: they share what they have in common.
+        object.__setattr__(self, "systems", _shared(frozenset([system for system, _ in (*self.exact, *self.prefixes)])))
+        if self.prefixes:
+            starts: dict[str, tuple[str, ...]] = {}
+            for system, prefix in self.prefixes:
+                starts[system] = (*starts.get(system, ()), prefix)
+            object.__setattr__(self, "_starts", starts)
 
     @classmethod
     def of(cls, name: str, codes: Iterable[Code]) -> CodeList:
@@ -86,7 +96,7 @@ class CodeList:
     def __contains__(self, code: object) -> bool:
         if code in self.exact:
             return True
-        if not self.prefixes or not isinstance(code, tuple):
+        if self._starts is None or not isinstance(code, tuple):
             return False
         system, value = code
         starts = self._starts.get(system)

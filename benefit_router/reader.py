@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from benefit_router.catalog import DrugCatalog
 from benefit_router.codes import Code, CodeList, as_written, fault_in
@@ -29,6 +29,8 @@ from benefit_router.rule import (
 from benefit_router.signals import SINGLE
 from benefit_router.table import RoutingTable
 
+T = TypeVar("T")
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _BILLABLE = ("HCPCS", "CPT", "CVX", "NDC", "RxNorm")
@@ -38,6 +40,18 @@ _SYSTEM_OF_LEVEL = {
     "ingredient": "RxNorm", "scdf": "RxNorm", "scd": "RxNorm", "sbd": "RxNorm",
 }  # fmt: skip
 _REQUIRED = tuple(column.name for column in COLUMNS if column.required)
+# The columns that make one part of a row each (`_Row.once`).
+_CONDITIONS = (
+    *SINGLE, "drug_class", "dx", "condition_flag", "age_min", "age_max", "requires_signals", "derived_ok",
+)  # fmt: skip
+_OUTCOME = (
+    "track", "pa", "billing_codes", "modifiers", "administration_codes", "questionnaire", "doc_purpose",
+    "clock_profile", "info_needed", "handoff", "explanation_text", "patient_text", "confidence",
+)  # fmt: skip
+_PROVENANCE = (
+    "source_url", "source_section", "retrieved", "licence_note", "author", "approver", "approved_at",
+    "change_ticket", "test_refs",
+)  # fmt: skip
 # Signals whose inferred value may satisfy a row only with `derived_ok`; the others are never inferred.
 _INFERRED = frozenset({"route", "dose_form", "supply_channel", "phase"})
 
@@ -59,6 +73,25 @@ class _Row:
     cells: dict[str, str]
     vocabulary: Vocabulary
     problems: list[Problem]
+    shared: dict[tuple[object, ...], Any]
+
+    def once(self, read: Callable[[_Row], T], names: tuple[str, ...]) -> T:
+        """What `read` makes of the cells of these columns: it sees no others, so rows that agree in them share it.
+
+        A large table repeats itself in all but its names and codes. Whatever has a problem is read again, so that
+        every row is told of it.
+        """
+        cells = self.cells
+        key = (read, *[cells.get(name) for name in names])
+        found: T | None = self.shared.get(key)
+        if found is not None:
+            return found
+        before = len(self.problems)
+        seen = {name: cells[name] for name in names if name in cells}
+        made = read(_Row(self.file, self.line, seen, self.vocabulary, self.problems, self.shared))
+        if len(self.problems) == before:
+            self.shared[key] = made
+        return made
 
     def complain(self, column: str | None, message: str, remedy: str) -> None:
         self.problems.append(Problem(self.file, self.line, column, message, remedy))
@@ -183,8 +216,9 @@ def read_table(
     vocabulary = vocabulary or Vocabulary()
     rules: list[Rule] = []
     seen: dict[str, int] = {}
+    shared: dict[tuple[object, ...], Any] = {}
     for line, cells in rows:
-        row = _Row(file, line, cells, vocabulary, problems)
+        row = _Row(file, line, cells, vocabulary, problems, shared)
         rule = _rule(row)
         rule_id = row.text("rule_id")
         if rule_id and rule_id in seen:
@@ -284,16 +318,9 @@ def _rule(row: _Row) -> Rule | None:
         row.complain("approver", "Author and approver are the same person.", "Have someone else approve the row.")
 
     level, codes = _match(row)
-    conditions, specificity = _conditions(row)
-    classes = row.words("drug_class")
-    if classes:
-        specificity += BY_NAME["drug_class"].weight
-    outcome = _outcome(row)
-    provenance = Provenance(
-        row.text("source_url"), row.text("source_section"), row.day("retrieved"), row.text("licence_note"),
-        row.text("author"), row.text("approver"), row.day("approved_at"), row.text("change_ticket"),
-        tuple(sorted(row.words("test_refs"))),
-    )  # fmt: skip
+    conditions, specificity = row.once(_conditions, _CONDITIONS)
+    outcome = row.once(_outcome, _OUTCOME)
+    provenance, classes = row.once(_provenance, _PROVENANCE), row.words("drug_class")
     if len(row.problems) > before or band is None or start is None or outcome is None:
         return None
     return Rule(
@@ -342,7 +369,7 @@ def _match(row: _Row) -> tuple[str, CodeList | Literal["*"] | None]:
 
 def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
     conditions: list[Condition] = []
-    specificity = 0
+    specificity = BY_NAME["drug_class"].weight if row.text("drug_class") not in ("", "*", "any") else 0
     derived_ok = row.word("derived_ok") == "yes"
     for name in SINGLE:
         if name in row.cells and (allowed := row.words(name)):
@@ -365,6 +392,14 @@ def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
             row.complain("requires_signals", f"'{name}' is not a signal.", f"Use: {', '.join((*SINGLE, 'dx', 'age'))}.")
         conditions.append(Stated(name))
     return tuple(conditions), specificity
+
+
+def _provenance(row: _Row) -> Provenance:
+    return Provenance(
+        row.text("source_url"), row.text("source_section"), row.day("retrieved"), row.text("licence_note"),
+        row.text("author"), row.text("approver"), row.day("approved_at"), row.text("change_ticket"),
+        tuple(sorted(row.words("test_refs"))),
+    )  # fmt: skip
 
 
 def _outcome(row: _Row) -> Outcome | None:

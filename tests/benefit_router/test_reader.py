@@ -410,3 +410,18 @@ def test_a_table_answers_with_its_catalog() -> None:
 )
 def test_a_problem_in_one_line(problem: Problem, words: str) -> None:
     assert str(problem) == words
+
+
+def test_rows_that_agree_share_their_parts_and_each_is_told_of_its_faults() -> None:
+    """What repeats is read once; a fault that repeats is told for every row it stands in."""
+    table, problems = read_table(
+        table_text({"rule_id": "a"}, {"rule_id": "b", "match_system": "RxNorm", "match_code": "7"}), file=FILE
+    )
+    assert problems == []
+    assert table is not None
+    first, second = table.rules
+    assert first.outcome is second.outcome
+    assert first.provenance is second.provenance
+    wrong = ({"rule_id": name, "track": "medcal"} for name in "ab")
+    _, problems = read_table(table_text(*wrong), file=FILE)
+    assert [(problem.line, problem.column) for problem in problems] == [(2, "track"), (3, "track")]
