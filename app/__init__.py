@@ -44,6 +44,12 @@ def create_app(settings: Settings) -> Flask:
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
+    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    keeper: RulebookKeeper
+    if settings.rules_from == "published":
+        keeper = PublishedKeeper(ledger, interval=min(settings.rules_interval, INTERVAL_S))
+    else:
+        keeper = FileKeeper(settings.rules, settings.questionnaires, interval=settings.rules_interval)
     sources = ("roster", "coverage") if settings.sandbox else settings.member_sources
     roster = Roster.read(settings.roster_path) if "roster" in sources else None
 
@@ -54,12 +60,6 @@ def create_app(settings: Settings) -> Flask:
         by_name = {"roster": roster, "coverage": CoverageSource(rulebook.payer.line_of_type)}
         return MemberDirectory([source for name in sources if (source := by_name[name]) is not None], grants)
 
-    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
-    keeper: RulebookKeeper
-    if settings.rules_from == "published":
-        keeper = PublishedKeeper(ledger, interval=min(settings.rules_interval, INTERVAL_S))
-    else:
-        keeper = FileKeeper(settings.rules, settings.questionnaires, interval=settings.rules_interval)
     encryption = Encryption.of([key.get_secret_value() for key in settings.encryption_keys], settings.key_path)
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.
     policy = HostPolicy(None if settings.sandbox else ())

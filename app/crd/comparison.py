@@ -12,6 +12,7 @@ from app.crd.facts import OrderFacts
 from app.crd.respond import finished
 from app.hooks.configuration import read_configuration
 from app.hooks.request import HookRequest
+from app.rulebook.guidance import Guidance
 from app.rulebook.rulebook import ROUTES_FILE, Rulebook
 from benefit_router import Code, CodeList, Rule
 
@@ -21,12 +22,12 @@ ASPECTS = ("road", "coverage", "authorization", "documents", "cards", "words")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An order as it would be answered: the determination as it leaves, and the guidance whose cards go with it."""
+    """An order as it would be answered: the determination as it leaves, and what the cards beside it offer, by name."""
 
     order_key: str
     member_id: str | None
     determination: Determination
-    cards: frozenset[str]
+    cards: Mapping[str, str]
 
     @property
     def rule(self) -> str:
@@ -55,6 +56,9 @@ class Answered:
             before, after = self._said(aspect), other._said(aspect)
             if before != after:
                 found[aspect] = (before, after)
+        others = [slug for slug in sorted(self.cards) if other.cards.get(slug, self.cards[slug]) != self.cards[slug]]
+        if others and "cards" not in found:
+            found["cards"] = (", ".join(others), "the same, saying something else")
         if not found and self._said("words") != other._said("words"):
             found["words"] = ("as before", "otherwise")
         return found
@@ -62,11 +66,11 @@ class Answered:
 
 def answered(decided: Sequence[Sequence[Decided]], request: HookRequest) -> Iterator[Answered]:
     """Each order under each Coverage as it would be answered. Cards go with the first Coverage."""
-    shown: dict[str, set[str]] = {}
+    shown: dict[str, dict[str, str]] = {}
     if decided:
         for each in cards.shown(decided[0], read_configuration(request.configuration)):
             for facts in each.orders:
-                shown.setdefault(facts.order.key, set()).add(each.guidance.scope.slug)
+                shown.setdefault(facts.order.key, {})[each.guidance.scope.slug] = _offered(each.guidance)
     for position, orders in enumerate(decided):
         for one in orders:
             facts_of = one.play.facts if one.play is not None else None
@@ -76,8 +80,14 @@ def answered(decided: Sequence[Sequence[Decided]], request: HookRequest) -> Iter
                 order_key=one.order.key,
                 member_id=member.member_id if member is not None else None,
                 determination=replace(leaving, tried=()),
-                cards=frozenset(shown.get(one.order.key, ())) if position == 0 else frozenset(),
+                cards=shown.get(one.order.key, {}) if position == 0 else {},
             )
+
+
+def _offered(guidance: Guidance) -> str:
+    """All that a card says, whoever is shown it."""
+    said = (guidance.indicator, guidance.summary, guidance.detail, guidance.links, guidance.suggestions)
+    return repr((*said, guidance.form, guidance.coverage, guidance.app))
 
 
 def _documents(needed: Iterable[str], forms: Iterable[str]) -> str:

@@ -26,6 +26,7 @@ from tests.web.test_ehr_reads import fhir as fhir  # noqa: PLC0414  # a fixture
 from tests.web.test_ehr_reads import live, serve_record
 
 ROUTES = "benefit_routes.csv"
+CARD = "guidance/low-back-pain-guideline.yaml"
 LUMBAR = "policies/lumbar-mri.yaml"
 Files = dict[str, str]
 
@@ -95,6 +96,15 @@ CHANGES: list[tuple[str, Callable[[Files], Files], set[tuple[str, str, str]], in
         "no card",
         lambda files: {path: text for path, text in files.items() if path != "guidance/low-back-pain-guideline.yaml"},
         {("cards", "low-back-pain-guideline", "none")},
+        4,
+    ),
+    (
+        "another card",
+        lambda files: {
+            **files,
+            CARD: files[CARD].replace('summary: "', 'summary: "Please! '),
+        },
+        {("cards", "low-back-pain-guideline", "the same, saying something else")},
         4,
     ),
     (
