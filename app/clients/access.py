@@ -88,14 +88,14 @@ class TokenEndpoint:
         self._limit(client)
         token = secrets.token_urlsafe(32)
         self._state.set(_key(token), encode({"client": client.iss, "scopes": scopes}), LIFETIME)
-        log.info("token.granted", client=client.iss, scopes=scopes)
+        log.info("access.granted", client=client.iss, scopes=scopes)
         return {"access_token": token, "token_type": "bearer", "expires_in": LIFETIME, "scope": " ".join(scopes)}
 
     def _limit(self, client: Client) -> None:
         window = int(self._clock() / WINDOW)
         who = hashlib.sha256(client.iss.encode()).hexdigest()
         if not any(self._state.add_if_absent(f"grant:{who}:{window}:{nth}", WINDOW * 2) for nth in range(GRANTS)):
-            log.warning("token.refused", client=client.iss, reason="too many")
+            log.warning("access.refused", client=client.iss, reason="too many")
             raise GrantRefused("invalid_request", "Too many tokens in a short time; one serves all calls.", status=429)
 
     def verify(self, authorization: str | None, audience: str) -> Access:
