@@ -48,6 +48,9 @@ def clients() -> None:
 @click.option(
     "--service", "services", multiple=True, type=click.Choice(list(SERVICE_IDS)), help="A service it may call."
 )
+@click.option(
+    "--acts-for", "acts_for", multiple=True, help="The `iss` of an EHR whose forms it may fetch; may be repeated."
+)
 @click.option("--allow-private", is_flag=True, help="The EHR is inside your own network.")
 @clients_file
 @data_dir
@@ -86,6 +89,8 @@ def list_(clients_file: Path | None, data_dir: Path | None) -> None:
         for words, values in (("tenants", client.tenants), ("services", client.services)):
             if values is not None:
                 click.echo(f"  {words:<11} {', '.join(sorted(values))}")
+        if client.acts_for:
+            click.echo(f"  acts for    {', '.join(sorted(client.acts_for))}")
         if client.allow_private:
             click.echo("  private     addresses and plain http are accepted")
 

@@ -78,7 +78,9 @@ def rehearse(scenario: Scenario, rulebook: Rulebook, roster: Path) -> Rehearsal:
         payer=rulebook.payer,
         today=date.fromisoformat(scenario.on),
         record=_record(scenario),
-        forms=[returned_form(slug, answers, rulebook) for slug, answers in scenario.forms.items()],
+        forms=[
+            returned_form(slug, answers, rulebook) for slug, answers in scenario.forms.items() if slug in rulebook.forms
+        ],
     )
 
 

@@ -11,7 +11,9 @@ from app.fhir.json import encode
 from app.rulebook import schema
 from app.rulebook.documents import Path as Place
 from app.rulebook.documents import check_encoding, read_document
+from app.rulebook.prefill import walk
 from app.rulebook.rulebook import Rulebook
+from app.rulebook.spelling import nearest
 from benefit_router import Problem
 
 
@@ -145,10 +147,16 @@ def _request(
 
 
 def _check(scenario: Scenario, rulebook: Rulebook) -> Iterator[Problem]:
-    """What the schema cannot see: as many answers as orders, and words the crosswalks know."""
+    """What the schema cannot see: as many answers as orders, words the crosswalks know, and forms with their items."""
     if scenario.request is None and len(scenario.expect) != len(scenario.orders):
         message = f"{len(scenario.orders)} orders, but {len(scenario.expect)} expected answers."
         yield Problem(scenario.file, scenario.line, "expect", message, "Give one answer an order, in their order.")
+    for slug, answers in scenario.forms.items():
+        known = dict(walk(rulebook.forms[slug].get("item"))) if slug in rulebook.forms else {}
+        for name, among in ((slug, rulebook.forms), *((link_id, known) for link_id in answers if known)):
+            if name not in among:
+                message = f"There is no {'form' if name == slug else 'item'} '{name}'."
+                yield Problem(scenario.file, scenario.line, "forms", message, nearest(name, among))
     walks = rulebook.crosswalks
     for order in scenario.orders:
         for key, words in (("route", frozenset(walks.routes.values())), ("form", frozenset(walks.dose_forms.values()))):

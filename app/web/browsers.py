@@ -75,7 +75,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
                 response.vary.add("Origin")
                 if _is_let_in(origins):
                     response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-                    response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+                    response.headers["Access-Control-Expose-Headers"] = "Location, WWW-Authenticate"
             return response
 
     @app.after_request

@@ -70,6 +70,7 @@ def test_several_orders(tmp_path: Path, expect: str, answers: tuple[object, ...]
     [
         ("expect: {covered: covered}", "expect: [{}, {}]", 2, "expect", "1 orders, but 2 expected answers"),
         ("expect: {covered: covered}", "expect: []", 2, "expect", "1 orders, but 0 expected answers"),
+        ("{covered: covered}", "{covered: covered}\n    forms: {none: {a: b}}", 2, "forms", "no form 'none'"),
         ("route: oral", "route: by mouth", 2, "route", "'by mouth' has no code"),
         ("form: tablet", "form: vial", 2, "form", "'vial' has no code"),
         ("covered: covered", "coverd: covered", 7, "scenarios.0.expect.coverd", "not a key"),

@@ -23,6 +23,7 @@ ORIGIN = "https://ehr.example.org"
 LIMIT = 20_000
 Start = Callable[..., FlaskClient]
 PATHS = ["/cds-services", "/cds-services/order-sign-crd", "/cds-services/order-sign-crd/feedback"]
+DTR = ["/fhir/dtr/2.2/Questionnaire/$questionnaire-package", "/fhir/dtr/2.0/QuestionnaireResponse", "/auth/token"]
 MRI = json.dumps(example("mri")).encode()
 
 
@@ -41,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         app.extensions["ledger"].close()
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *DTR])
 def test_a_browser_asks_before_it_calls(start: Start, path: str) -> None:
     client = start(cors_origins=("https://other.example.org", ORIGIN))
     asked = client.options(path, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})

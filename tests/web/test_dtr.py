@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.settings import Settings
+from app.settings import ROOT, Settings
 from tests.dtr import sample_forms
 from tests.dtr.dtr_actions import (
     DtrActions,
@@ -172,6 +173,21 @@ def test_a_pharmacy_drug_says_where_to_go(client_2_2: DtrActions, ehr: EhrAction
     fetched = client_2_2.package(*sign(ehr, "self-injected").parameters)
     assert (fetched.status, fetched.bundles) == (200, [])
     assert "NCPDP SCRIPT" in fetched.issues[0]["diagnostics"]
+
+
+def test_documents_without_a_form_say_what_to_do(settings: Settings, tmp_path: Path) -> None:
+    """oper-8: CRD said that documents are needed, and no form is on file for them."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    path = tmp_path / "rules" / "policies" / "lumbar-mri.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "questionnaire: lumbar-mri" not in line))
+    app = create_app(settings.model_copy(update={"rules": tmp_path / "rules"}))
+    fetched = DtrActions(app.test_client()).package(*sign(EhrActions(app.test_client())).parameters)
+    assert (fetched.status, fetched.bundles) == (200, [])
+    assert [(each["severity"], each["code"]) for each in fetched.issues] == [("warning", "not-found")]
+    assert "send what the coverage information asks for" in fetched.issues[0]["diagnostics"]
+    app.extensions["ledger"].close()
+    app.extensions["state"].close()
 
 
 def test_edits_of_the_order(client_2_2: DtrActions, signed: Signed) -> None:
