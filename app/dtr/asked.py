@@ -165,6 +165,10 @@ def _by_order(
         if decided and not any(each.determination.answers[0].questionnaires for each in decided):
             asked.issues += [_no_form(one.determination.answers, one.determination.route) for one in decided]
         return
+    expires = promised.assertion.expires_on
+    if expires is not None and expires < today:
+        words = f"The answer that is the context lapsed after {expires}: sign the order again for one that holds."
+        asked.issues.append(outcomes.issue("warning", "expired", words))
     related = [one for one in decided if _is_same_order(one, promised)]
     if decided and not related:
         raise UnprocessableRequest(

@@ -16,7 +16,7 @@ from app.dtr.draft import CONTEXTS, Version
 from app.dtr.populate import Populated, populate
 from app.dtr.prefill_data import PrefillData
 from app.dtr.publish import Publisher, is_adaptive
-from app.fhir import outcomes, references
+from app.fhir import dates, outcomes, references
 from app.members import Member
 from app.rulebook.forms import id_of
 from app.rulebook.rulebook import Rulebook
@@ -53,7 +53,8 @@ def package(
         *({"fullUrl": publisher.address("ValueSet", each["id"]), "resource": each} for each in value_sets),
     ]
     bundle = {"resourceType": "Bundle", "type": "collection", "timestamp": now.isoformat(), "entry": entries}
-    missing = [
+    missing = [_over(form, now)] if _is_over(form, now) else []
+    missing += [
         outcomes.issue("warning", "not-found", f"The form builds on {each}, which is not there.") for each in lost
     ]
     missing += [
@@ -65,6 +66,17 @@ def package(
         for each in left
     ]
     return Package(bundle, (*missing, *filled.issues))
+
+
+def _is_over(form: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a form's effectivePeriod has ended (spec-53)."""
+    period = form.get("effectivePeriod")
+    return isinstance(period, dict) and dates.period_contains(period, now.date()) is False
+
+
+def _over(form: Mapping[str, Any], now: datetime) -> Resource:
+    words = f"The form does not hold on {now.date()}: ask again without naming it, for the one that does."
+    return outcomes.issue("warning", "expired", words)
 
 
 def assertion_of(response: Mapping[str, Any]) -> str | None:

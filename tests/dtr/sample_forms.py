@@ -93,6 +93,7 @@ def _questionnaire(url: str, *extensions: dict[str, Any], items: list[dict[str, 
         "status": "active",
         "subjectType": ["Patient"],
         "date": "2026-11-01",
+        "effectivePeriod": {"start": "2026-01-01", "end": "2027-12-31"},
         "item": items,
     }
 

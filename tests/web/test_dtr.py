@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,41 @@ def test_edits_of_the_order(client_2_2: DtrActions, signed: Signed) -> None:
     unrelated = {**other, "id": "another"}
     fetched = client_2_2.package(coverage(signed.coverage), order(unrelated), context(signed.assertion_id))
     assert (fetched.status, fetched.issues[0]["severity"]) == (422, "error")
+
+
+def test_two_orders_of_one_form_come_as_one(client: DtrActions, signed: Signed) -> None:
+    second = {**signed.order, "id": "sr2"}
+    fetched = client.package(coverage(signed.coverage), order(signed.order), order(second))
+    assert fetched.forms == [f"{sample_forms.FORM}|1.1.0"]
+    (response,) = fetched.of_type("QuestionnaireResponse")
+    contexts = [e["valueReference"]["reference"] for e in response["extension"] if e["url"].endswith("qr-context")]
+    assert [each for each in contexts if each.startswith("Service")] == ["ServiceRequest/sr1", "ServiceRequest/sr2"]
+
+
+def test_what_has_lapsed_is_said(app: Flask, client_2_2: DtrActions, signed: Signed) -> None:
+    app.extensions["dtr"]._clock = lambda: datetime(2030, 1, 1, tzinfo=UTC)
+    fetched = client_2_2.package(*signed.parameters)
+    assert fetched.forms == [f"{sample_forms.FORM}|1.1.0"]
+    lapsed = [each["diagnostics"] for each in fetched.issues if each["code"] == "expired"]
+    assert [words.partition(":")[0].split(" ")[1] for words in lapsed] == ["answer", "form"]
+
+
+@pytest.mark.parametrize("depth", [50, 200, 480, 5000])
+def test_deep_bodies(app: Flask, depth: int) -> None:
+    """However deep the items of a response or the resources of a call are, the answer is the caller's error."""
+    http = app.test_client()
+    items = '{"linkId":"x","item":[' * depth + "]}" * depth
+    response = f'{{"resourceType":"QuestionnaireResponse","status":"completed","item":[{items}]}}'
+    nested = '{"name":"x","part":[' * depth + "]}" * depth
+    for path, body in (
+        ("/fhir/dtr/2.2/QuestionnaireResponse?context=x", response),
+        ("/fhir/dtr/2.2/Questionnaire/$next-question", response),
+        (
+            "/fhir/dtr/2.2/Questionnaire/$questionnaire-package",
+            f'{{"resourceType":"Parameters","parameter":[{nested}]}}',
+        ),
+    ):
+        assert http.post(path, data=body).status_code in (400, 422), path
 
 
 def test_context_alone_is_enough(client_2_2: DtrActions, signed: Signed) -> None:
