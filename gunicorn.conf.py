@@ -10,7 +10,9 @@ bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
 threads = settings.threads
 # Threads, because a hook that waits for the EHR would otherwise hold a whole worker.
-worker_class = "gthread"
+worker_class = "app.web.worker.Worker"
+# Open at once in a worker, most of them idle; beyond, the kernel lets them wait.
+worker_connections = 4000
 # Rules are read once and shared by the workers; each opens its own connections after the fork.
 preload_app = True
 timeout = 30
