@@ -128,6 +128,8 @@ class CrdService:
         except RequestError as error:
             issues = (f"{error.code} {error.element or ''}".strip(),)
             answered = Answered(error.status, encode(outcomes.from_error(error)))
+        except LedgerError as error:  # what was promised before cannot be read, and this could not be kept
+            return _not_kept(progress, error)
         except Exception as error:  # a fault of ours must still be a well-formed answer, and be found
             # The message of an unknown exception may quote the record; its place may not.
             log.error("hook.fault", invocation=progress.invocation_id, error=type(error).__name__, at=place_of(error))
@@ -271,10 +273,7 @@ class CrdService:
             if self._said is not None and answered.status < 400:
                 self._said.remember(progress.said)
         except LedgerError as error:
-            log.error("ledger.failed", invocation=progress.invocation_id, error=str(error))
-            words = "The answer could not be recorded, so it is not given. Please try again."
-            failed = outcomes.operation_outcome(outcomes.issue("fatal", "transient", words))
-            return Answered(503, encode(failed))
+            return _not_kept(progress, error)
         log.info(
             "hook.answered",
             invocation=progress.invocation_id,
@@ -296,6 +295,12 @@ class CrdService:
         record = RulebookRecord(hash=rulebook.hash, label=rulebook.label, files=files, loaded_at=self._clock())
         self._ledger.record_rulebook(record)
         self._stored_rulebooks.add(rulebook.hash)
+
+
+def _not_kept(progress: Progress, error: LedgerError) -> Answered:
+    log.error("ledger.failed", invocation=progress.invocation_id, error=str(error))
+    words = "The answer could not be recorded, so it is not given. Please try again."
+    return Answered(503, encode(outcomes.operation_outcome(outcomes.issue("fatal", "transient", words))))
 
 
 def without_token(data: bytes, token: str | None) -> bytes:

@@ -82,6 +82,18 @@ def test_an_answer_that_cannot_be_written_is_not_sent(
     assert "systemActions" not in answer.json
 
 
+def test_a_ledger_that_cannot_be_read_is_no_fault_of_ours(
+    app: Flask, ehr: EhrActions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LedgerError("the server closed the connection")
+
+    monkeypatch.setattr(app.extensions["ledger"], "latest_for_order", fail)
+    answer = ehr.sign(example("mri"))
+    assert (answer.status, answer.issue["code"]) == (503, "transient")
+    assert app.extensions["ledger"].recent(1) == []
+
+
 def test_readiness_tells_of_a_lost_ledger(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise LedgerError("gone")
