@@ -41,6 +41,9 @@ def show(answer_id: str, data_dir: Path | None, with_request: bool) -> None:
         sys.exit(1)
     for line in _told(found, invocation):
         click.echo(line)
+    for form in store.forms_returned_for(answer_id):
+        when = f"{form.received_at:%Y-%m-%d %H:%M:%S} UTC"
+        click.echo(f"Form back   {form.questionnaire}, {form.status}, {when}, from {form.client}")
     if with_request and invocation.request is not None:
         click.echo(invocation.request)
 
@@ -95,6 +98,17 @@ def migrate(data_dir: Path | None) -> None:
     """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
     Ledger.migrate(settings_from(data_dir=data_dir).ledger_url)
     click.echo("The ledger is up to date.")
+
+
+@ledger.command(name="form-errors")
+@data_dir
+def form_errors(data_dir: Path | None) -> None:
+    """List what DTR clients could not do with forms, newest first."""
+    for each in open_ledger(settings_from(data_dir=data_dir)).form_errors():
+        click.echo(f"{each.received_at:%Y-%m-%d %H:%M:%S}  {each.questionnaire}  {each.client}")
+        for issue in decode(each.issues):
+            where = " ".join(issue.get("expression", issue.get("location", ())))
+            click.echo(f"    {issue.get('severity', '-')} {issue.get('code', '-')} {where}".rstrip())
 
 
 @ledger.command()

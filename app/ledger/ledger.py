@@ -61,6 +61,7 @@ from app.ledger.tables import (
     invocation,
     metadata,
     publication,
+    returned_form,
     rulebook,
     snapshot,
 )
@@ -318,6 +319,11 @@ class Ledger:
         found = self._find(forms_for_order(member_id, order_ref), stored_form)
         newest = {each.questionnaire.partition("|")[0]: each for each in reversed(found)}
         return [each for each in found if newest[each.questionnaire.partition("|")[0]] is each]
+
+    def forms_returned_for(self, assertion_id: str) -> list[ReturnedForm]:
+        """Every form that came back for an assertion, newest first."""
+        of = select(returned_form).where(returned_form.c.assertion_id == assertion_id)
+        return self._find(of.order_by(returned_form.c.received_at.desc()), stored_form)
 
     def record_form_errors(self, records: Sequence[FormError]) -> None:
         """Keep what a client could not do with forms, all or nothing. It is about no answer, so it is not chained."""

@@ -174,6 +174,9 @@ ELM = {"url": "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/alternativ
         (lambda f: second(f, extension=[expression(INITIAL, "%patient.", name="x")]), "error", "2", "^"),
         (lambda f: second(f, extension=[expression(INITIAL, "1", "text/cql")]), "error", "2", "without its ELM"),
         (lambda f: root(f, extension=[SEMVER, PATIENT]), "error", "3", "names a library"),
+        (lambda f: root(f, extension=[*f["extension"], LIBRARY]) or f["item"][2].update(
+            extension=[expression(INITIAL, "Drug", CQL)]
+        ), "error", "3", "spec-97"),
         (lambda f: first(f, extension=[expression(ENABLE, "true")]), "error", "1", "spec-18"),
         (lambda f: first(f, extension=[expression(ENABLE, "Patient?x", "application/x-fhir-query")]),
          "error", "1", "sdc-inv1"),

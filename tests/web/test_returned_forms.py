@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from app import create_app
+from app.cli import main
 from app.crd.replay import replay
 from app.settings import ROOT, Settings
 from tests.dtr import sample_forms
@@ -82,6 +84,51 @@ def filled(fetched: Fetched, **answers: Any) -> Resource:
     return {**response, "status": "completed", "item": items}
 
 
+PUMP: Resource = {
+    "resourceType": "Questionnaire",
+    "id": "infusion-pump",
+    "url": f"{sample_forms.BASE}/Questionnaire/infusion-pump",
+    "version": "1.0.0",
+    "title": "External infusion pump",
+    "status": "active",
+    "subjectType": ["Patient"],
+    "item": [
+        {"linkId": "1", "text": "Drug", "type": "string", "required": True},
+        {"linkId": "2", "text": "Disease", "type": "text", "required": True},
+        {"linkId": "3", "text": "Is the patient trained?", "type": "boolean"},
+    ],
+}
+TRAINED = f"""
+  - case: trained-on-form
+    when: >-
+      %forms.exists(questionnaire.startsWith('{PUMP["url"]}')
+      and item.where(linkId = '3').answer.exists(value = true))
+    answer: {{covered: covered, pa: no-auth, reason: "The form on file says that the patient is trained."}}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The sample payer with a form of three questions for pumps, and a case that looks at one of them."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    shutil.copytree(ROOT / "questionnaires", tmp_path / "questionnaires")
+    form = tmp_path / "questionnaires" / "infusion-pump"
+    shutil.rmtree(form)
+    form.mkdir()
+    (form / "questionnaire.json").write_text(json.dumps(PUMP))
+    path = tmp_path / "rules" / "policies" / "infusion-pump.yaml"
+    head, _, cases = path.read_text().partition("\ncases:\n")
+    others = cases[cases.index("  - case: pump-disease") :]
+    path.write_text(f"{head}\ncases:\n{TRAINED}\n{others}")
+    return Settings(
+        sandbox=True,
+        data_dir=tmp_path,
+        rules_interval=0,
+        rules=tmp_path / "rules",
+        questionnaires=tmp_path / "questionnaires",
+    )
+
+
 @pytest.fixture(params=["2.0", "2.2"])
 def client(app: Flask, request: pytest.FixtureRequest) -> DtrActions:
     return DtrActions(app.test_client(), request.param)
@@ -135,6 +182,18 @@ def test_as_a_bundle_with_the_context_beside_it(client: DtrActions, signed: Sign
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": completed}]}
     assert client.post(PATH, bundle)[0] == 400
     assert client.post(f"{PATH}?context={signed.assertion_id}", bundle)[0] == 201
+
+
+@pytest.mark.embedded
+def test_the_ledger_tells_of_it(settings: Settings, client: DtrActions, signed: Signed, completed: Resource) -> None:
+    client.post(PATH, completed)
+    where = ["--data-dir", str(settings.data_dir)]
+    told = CliRunner().invoke(main, ["ledger", "show", signed.assertion_id, *where])
+    assert f"Form back   {PUMP['url']}|1.0.0, completed" in told.output
+    body = [{"name": "questionnaire", "valueCanonical": FORM}, {"name": "operationOutcome", "resource": OUTCOME}]
+    client.post(ERRORS, {"resourceType": "Parameters", "parameter": body})
+    told = CliRunner().invoke(main, ["ledger", "form-errors", *where])
+    assert f"{FORM}  sandbox\n    error exception Questionnaire.item.where(linkId='2')" in told.output
 
 
 def test_it_is_kept_sealed_and_chained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -79,8 +80,16 @@ def _check(subject: Subject, link_id: str | None, url: str, expression: Mapping[
         subject.error(link_id, words, "Put it in the library and name it in text/cql-identifier, or add the ELM.")
     if language == "text/cql-identifier" and not any(extensions.of(subject.form, extensions.CQF_LIBRARY)):
         subject.error(link_id, f"{what} names a library, and the form has none.", "Add the extension cqf-library.")
+    several = len(list(extensions.of(subject.form, extensions.CQF_LIBRARY))) > 1
+    if several and language in ("text/cql", "text/cql-identifier") and _says_no_library(text):
+        words = f"{what} does not say which of the form's libraries it means (DTR spec-97)."
+        subject.error(link_id, words, 'Write "Library".Definition.')
     if language == FHIRPATH:
         _check_fhirpath(subject, link_id, what, text, names)
+
+
+def _says_no_library(text: str) -> bool:
+    return re.match(r'\s*(?:"[^"]+"|[A-Za-z_]\w*)\s*\.', text) is None
 
 
 def _check_fhirpath(subject: Subject, link_id: str | None, what: str, text: str, names: set[str]) -> None:
