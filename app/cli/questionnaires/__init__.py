@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.cli.questionnaires.build import build
 from app.cli.questionnaires.check import check
 from app.cli.questionnaires.populate import populate
 from app.cli.questionnaires.test import test
@@ -14,5 +15,5 @@ def questionnaires() -> None:
     """Check the forms, and try how they are filled."""
 
 
-for command in (check, populate, test):
+for command in (build, check, populate, test):
     questionnaires.add_command(command)
