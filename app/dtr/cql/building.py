@@ -46,7 +46,7 @@ class _Source:
 
 
 def build(questionnaires: Path, rulebook: Rulebook, compile_: Compile | None) -> Built:
-    """What `signpost questionnaires build` writes. Without a compiler the ELM on disk stays, where its CQL is the same."""
+    """What `signpost questionnaires build` writes. Without a compiler the ELM on disk stays."""
     problems: list[Problem] = []
     sources = list(_sources(questionnaires, rulebook, problems))
     files = {each.cql: each.text for each in sources}
