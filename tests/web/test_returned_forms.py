@@ -284,7 +284,7 @@ OUTCOME = {
         }
     ],
 }
-FORM = "http://meadowlark.example.org/fhir/Questionnaire/infusion-pump|1.0.0"
+FORM = "http://meadowlark.example.org/fhir/Questionnaire/infusion-pump|1.1.0"
 
 
 @pytest.mark.parametrize(
