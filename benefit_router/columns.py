@@ -16,6 +16,8 @@ class Column:
     """One column. `weight` is what constraining it adds to a row's specificity; 0 means it does not constrain.
 
     `words` are the only values allowed when it is a closed list; `vocabulary` names a list that the rulebook supplies.
+    A `required` column stands in the header and its cells are filled, unless `blank_ok`. `digits` is the length of a
+    number that may begin with zeros, which spreadsheets drop.
     """
 
     name: str
@@ -26,6 +28,19 @@ class Column:
     words: tuple[str, ...] = ()
     vocabulary: str = ""
     weight: int = 0
+    blank_ok: bool = False
+    digits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file, or several of one make (`lists/*.csv`). `closed`: other columns than these are refused."""
+
+    name: str
+    file: str
+    meaning: str
+    columns: tuple[Column, ...]
+    closed: bool = False
 
 
 STATUSES = ("draft", "review", "approved", "retired")
@@ -77,7 +92,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("state", "words", "Member's state, two letters.", "CA", weight=4),
     Column("plan_id", "words", "Plans the row is for.", "gold-ppo", vocabulary="plan", weight=16),
     Column("group_id", "words", "Employer groups the row is for.", "ACME-01", weight=16),
-    Column("bin", "words", "Processor BIN on the member's pharmacy card.", "610000", weight=4),
+    Column("bin", "words", "Processor BIN on the member's pharmacy card.", "610000", weight=4, digits=6),
     Column("pcn", "words", "Processor control number on the pharmacy card.", "MEDD", weight=4),
     Column("match_system", "word", "Code system of `match_code`.", "HCPCS", words=("RxNorm", "NDC", "HCPCS", "CPT", "CVX")),
     Column("match_code", "codes", "A code, several separated by `;`, `list:name`, or `*` for any drug the payer knows. Blank: any order.", "J9312"),
@@ -86,7 +101,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("route", "words", "Route of administration.", "intravenous", vocabulary="route", weight=8),
     Column("dose_form", "words", "Dose form of the product.", "prefilled syringe", vocabulary="dose_form", weight=8),
     Column("derived_ok", "yes-no", "Whether a route, form or channel that was inferred may satisfy the row. Blank: no.", "yes", words=("yes", "no")),
-    Column("site_pos", "words", "CMS place-of-service codes.", "11; 22", weight=8),
+    Column("site_pos", "words", "CMS place-of-service codes.", "11; 22", weight=8, digits=2),
     Column("enc_class", "words", "Encounter class; `none` when the order has no encounter.", "IMP", words=ENCOUNTER_CLASSES, weight=8),
     Column("supply_channel", "words", "Who buys and brings the drug.", "buy-bill", words=SUPPLY_CHANNELS, weight=8),
     Column("performer_type", "words", "NUCC taxonomy of who gives or dispenses it.", "3336S0011X", weight=8),
@@ -123,3 +138,7 @@ COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 
 BY_NAME = {column.name: column for column in COLUMNS}
+
+ROUTING_TABLE = Table(
+    "benefit_routes", "benefit_routes.csv", "Which benefit pays for a drug, one rule a row.", COLUMNS, closed=True
+)

@@ -27,6 +27,7 @@ from benefit_router.rule import (
     Stated,
 )
 from benefit_router.signals import SINGLE
+from benefit_router.spreadsheet import damage, separators, unpadded
 from benefit_router.table import RoutingTable
 
 T = TypeVar("T")
@@ -125,6 +126,9 @@ class _Row:
             allowed = self.vocabulary.words.get(column.vocabulary, ())
         if value in allowed:
             return
+        if found := damage(column, value):
+            self.complain(column.name, *found)
+            return
         if "," in value:
             self.complain(column.name, f"'{value}' has a comma in it.", "Separate several values with ';'.")
         elif allowed:
@@ -139,7 +143,8 @@ class _Row:
         try:
             return int(value)
         except ValueError:
-            self.complain(name, f"'{value}' is not a whole number.", f"Write a number such as {BY_NAME[name].example}.")
+            hint = f"Write a number such as {BY_NAME[name].example}."
+            self.complain(name, *(damage(BY_NAME[name], value) or (f"'{value}' is not a whole number.", hint)))
             return None
 
     def day(self, name: str) -> date | None:
@@ -151,11 +156,8 @@ class _Row:
                 raise ValueError
             return date.fromisoformat(value)
         except ValueError:
-            self.complain(
-                name,
-                f"'{value}' is not a date.",
-                "Write year-month-day, such as 2026-01-31 (if a spreadsheet changed it, format the column as text).",
-            )
+            hint = "Write year-month-day, such as 2026-01-31 (if a spreadsheet changed it, format the column as text)."
+            self.complain(name, *(damage(BY_NAME[name], value) or (f"'{value}' is not a date.", hint)))
             return None
 
     def code_list(self, name: str, system: str | None) -> CodeList:
@@ -243,6 +245,11 @@ def _rows(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Ite
     except csv.Error as error:
         problems.append(_not_csv(file, 1, error))
         return [], []
+    while header and not header[-1]:
+        header.pop()
+    if separated := separators(text.partition("\n")[0], file, 1):
+        problems.append(separated)
+        return [], []
     for position, name in enumerate(header):
         if name not in BY_NAME:
             near = difflib.get_close_matches(name, BY_NAME, n=1)
@@ -274,7 +281,7 @@ def _body(
             return
         if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
-        if len(cells) != width:
+        if len(cells) != width and len(cells := unpadded(cells, width)) != width:
             problems.append(
                 Problem(
                     file,

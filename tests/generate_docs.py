@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from click.testing import CliRunner
 from app import logs
 from app.cli import main
 from app.cli.answer_text import answer_text
+from app.cli.rules.schema import TABLES, YAML_FILES
 from app.crd.coverage_information import OWN_DETAILS
 from app.crd.gather import RECORD_PREFETCH, RECORD_TYPES
 from app.crd.service import CrdService
@@ -35,9 +37,9 @@ from app.ledger import Ledger
 from app.members import MemberDirectory
 from app.members.roster import Roster
 from app.rulebook.keeper import FileKeeper
-from app.rulebook.standards import STANDARDS_COLUMNS, STATUSES
+from app.rulebook.standards import STATUSES
 from app.settings import ROOT, Settings
-from benefit_router import COLUMNS
+from benefit_router import COLUMNS, Column, Table
 from benefit_router.columns import LEVEL_WEIGHTS
 from tests.ehr_actions import COVERAGE_INFORMATION
 from tests.schema_keys import every_key
@@ -123,13 +125,25 @@ def routing_columns() -> str:
     return _table(("column", "", "meaning", "example", "allowed", "weight"), rows)
 
 
-def standards_columns() -> str:
-    """Every column of standards.csv."""
+def table_columns(table: Table) -> str:
+    """Every column of a small table."""
     rows = [
-        (f"`{column.name}`", "" if column.optional else "required", _cell(column.meaning), f"`{column.example}`")
-        for column in STANDARDS_COLUMNS
+        (f"`{column.name}`", _needed(column), _cell(column.meaning), f"`{column.example}`") for column in table.columns
     ]
     return _table(("column", "", "meaning", "example"), rows)
+
+
+def _needed(column: Column) -> str:
+    if not column.required:
+        return ""
+    return "required; may be blank" if column.blank_ok else "required"
+
+
+def table_files() -> str:
+    """Every kind of rule file with its schema, as an editor's settings map them."""
+    rows = [(f"`rules/{file}`", f"`{name}.json`", "YAML") for name, file in YAML_FILES.items()]
+    rows += [(f"`rules/{table.file}`", f"`{table.name}.json`", "CSV, as a list of rows") for table in TABLES]
+    return _table(("file", "schema", "of"), rows)
 
 
 def standards_statuses() -> str:
@@ -330,7 +344,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
     "routing-columns": routing_columns,
-    "standards-columns": standards_columns,
+    "schema-files": table_files,
+    **{
+        f"{table.name.replace('_', '-')}-columns": partial(table_columns, table)
+        for table in TABLES
+        if table.name != "benefit_routes"
+    },
     "standards-statuses": standards_statuses,
     "match-weights": match_weights,
     "payer-keys": lambda: keys("payer"),

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 
 from app.cli import main
+from app.cli.rules.schema import TABLES
 from app.crd.scenarios import run
 from app.errors import RequestError
 from app.rulebook.conditions import VARIABLES, compile_condition
@@ -20,9 +21,8 @@ from app.rulebook.payer import build_payer
 from app.rulebook.rulebook import Rulebook, build
 from app.rulebook.scenarios import read_scenarios
 from app.rulebook.schema import KINDS, check
-from app.rulebook.standards import STANDARDS_COLUMNS, StandardsColumn
 from app.settings import ROOT, Settings
-from benefit_router import COLUMNS
+from benefit_router import COLUMNS, Table
 from tests.ehr_actions import EhrActions, example
 from tests.generate_docs import PARTS, every_command, parts_of, renewed
 from tests.schema_keys import MEANINGS, every_key
@@ -89,10 +89,13 @@ def test_routing_columns(column: object) -> None:
     assert f"| `{getattr(column, 'name', '')}` |" in page("rules/routing-table.md")
 
 
-@pytest.mark.parametrize("column", STANDARDS_COLUMNS, ids=lambda column: column.name)
-def test_standards_columns(column: StandardsColumn) -> None:
-    assert column.meaning
-    assert f"| `{column.name}` |" in page("rules/standards.md")
+@pytest.mark.parametrize("table", [table for table in TABLES if table.name != "benefit_routes"], ids=lambda t: t.name)
+def test_table_columns(table: Table) -> None:
+    pages = page("rules/standards.md") + page("rules/lists-and-crosswalks.md")
+    part = pages.partition(f"<!-- generated: {table.name.replace('_', '-')}-columns -->")[2].partition("<!-- /gen")[0]
+    for column in table.columns:
+        assert column.meaning
+        assert f"| `{column.name}` |" in part
 
 
 @pytest.mark.parametrize("number", range(len(list(blocks(page("routing-api.md"), "json")))))

@@ -12,10 +12,10 @@ from datetime import date
 from typing import Any
 
 from app.crd.in_play import governing
-from app.rulebook.codes import rows
 from app.rulebook.policies import Policy
 from app.rulebook.rulebook import Rulebook
-from benefit_router import Code, CodeList, OrderSignals, RouteDecision, Rule, Signal, decide, derived_signals
+from app.rulebook.tables import LISTS
+from benefit_router import Code, CodeList, OrderSignals, RouteDecision, Rule, Signal, decide, derived_signals, rows
 from benefit_router.rule import AgeRange, Flag, Indication, OneOf
 
 # Values that no rule names stand for all other ones.
@@ -119,7 +119,7 @@ def _displays(book: Rulebook) -> dict[Code, str]:
     found: dict[Code, str] = {}
     for path, text in book.files.items():
         if path.startswith("lists/"):
-            for _, row in rows(text, path, ("system", "code"), []):
+            for _, row in rows(text, path, LISTS.columns, []):
                 found[(row["system"], row["code"])] = row.get("display", "")
     return found
 

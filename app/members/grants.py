@@ -7,14 +7,15 @@ for every plan). The systems of a real payer go behind the same questions.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from app.errors import SettingsError
 from app.fhir import codings, dates
+from app.members.tables import AUTHORIZATIONS, GOLD_CARDS, NETWORKS
+from benefit_router import Problem, Table, rows
 
 Code = tuple[str, str]
 
@@ -52,9 +53,9 @@ class Grants:
         """Read the files of a folder; SettingsError names the line that is wrong."""
         networks = folder / "networks.csv"
         return cls(
-            _read(folder / "authorizations.csv", "member_id", "number"),
-            _read(folder / "gold_cards.csv", "npi"),
-            _read(networks, "npi", about="plan") if networks.exists() else None,
+            _read(folder, AUTHORIZATIONS, "member_id"),
+            _read(folder, GOLD_CARDS, "npi"),
+            _read(folder, NETWORKS, "npi", about="plan") if networks.exists() else None,
         )
 
     def about(self, member_id: str, npis: Iterable[str]) -> Grants:
@@ -96,22 +97,18 @@ def _by_subject(grants: Iterable[Grant]) -> dict[str, tuple[Grant, ...]]:
     return {subject: tuple(each) for subject, each in found.items()}
 
 
-def _read(path: Path, subject: str, *more: str, about: str | None = None) -> Iterable[Grant]:
+def _read(folder: Path, table: Table, subject: str, about: str | None = None) -> Iterator[Grant]:
+    path = folder / table.file.rpartition("/")[2]
     if not path.exists():
         return
-    lines = [(n, line) for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
-    rows = [(n, line) for n, line in lines if line.strip() and not line.startswith("#")]
-    columns = [subject, *more, "from", *(("plan",) if about else ("system", "code"))]
-    header = next(csv.reader([rows[0][1]])) if rows else []
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise SettingsError(f"{path} lacks the column '{missing[0]}'.")
-    for number, line in rows[1:]:
-        row = dict(zip(header, (cell.strip() for cell in next(csv.reader([line]))), strict=False))
+    problems: list[Problem] = []
+    for number, row in rows(path.read_text(encoding="utf-8-sig"), str(path), table.columns, problems, private=True):
         start, end = dates.first_day(row["from"]), dates.first_day(row["to"]) if row.get("to") else None
-        if not row[subject] or start is None or (row.get("to") and end is None):
-            raise SettingsError(f"{path}:{number}: a {subject} and a 'from' day (year-month-day) are needed.")
+        if start is None or (row.get("to") and end is None):
+            raise SettingsError(f"{path}:{number}: 'from' and 'to' are days written year-month-day.")
         yield Grant(row[subject], _about(row, path, number, about), start, end, row.get("number", ""))
+    if problems:
+        raise SettingsError(str(problems[0]))
 
 
 def _about(row: dict[str, str], path: Path, number: int, column: str | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +12,8 @@ from app.errors import SettingsError
 from app.fhir import dates
 from app.fhir.codings import codings_of
 from app.members.member import Member, MemberMatch
-
-COLUMNS = ("member_id", "birth_date", "line", "plan", "group", "state", "from", "to", "flags", "pharmacy")
+from app.members.tables import ROSTER
+from benefit_router import Problem, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +41,17 @@ class Roster:
         except UnicodeDecodeError:
             raise SettingsError(f"The roster {path} is not UTF-8 text.") from None
         spans: dict[str, tuple[_Span, ...]] = {}
-        rows = [
-            (number, line)
-            for number, line in enumerate(text.splitlines(), start=1)
-            if line.strip() and not line.lstrip().startswith("#")
-        ]
-        header = [name.strip() for name in next(csv.reader([rows[0][1]]))] if rows else []
-        missing = [name for name in ("member_id", "birth_date", "line", "from") if name not in header]
-        if missing:
-            raise SettingsError(f"The roster {path} lacks the column '{missing[0]}'.")
-        for number, line in rows[1:]:
+        problems: list[Problem] = []
+        for number, row in rows(text, str(path), ROSTER.columns, problems, private=True):
             try:
-                span = _span(_cells(line, header))
+                span = _span(row)
             except ValueError as error:
                 raise SettingsError(f"The roster {path} is wrong in line {number}: {error}.") from None
+            if problems:
+                break
             spans[span.member.member_id] = (*spans.get(span.member.member_id, ()), span)
+        if problems:
+            raise SettingsError(f"The roster is wrong. {problems[0]}")
         return cls(spans)
 
     def find(self, coverage: dict[str, Any], patient: dict[str, Any] | None, on: date) -> MemberMatch:
@@ -99,19 +94,7 @@ def _same_birth(on_file: str, stated: object) -> bool:
     return known is None or first is None or last is None or first <= known <= last
 
 
-def _cells(line: str, header: list[str]) -> dict[str, str]:
-    try:
-        cells = [cell.strip() for cell in next(csv.reader([line], strict=True))]
-    except csv.Error:
-        raise ValueError("its quotation marks do not match") from None
-    if len(cells) != len(header):
-        raise ValueError(f"it has {len(cells)} cells, the header {len(header)}")
-    return dict(zip(header, cells, strict=True))
-
-
 def _span(row: dict[str, str]) -> _Span:
-    if not row["member_id"]:
-        raise ValueError("it has no member_id")
     flags: dict[str, bool] = {}
     for part in (piece.strip() for piece in row.get("flags", "").split(";")):
         if part:
@@ -137,6 +120,5 @@ def _span(row: dict[str, str]) -> _Span:
         flags=flags,
     )
     start = dates.first_day(row["from"])
-    if start is None:
-        raise ValueError("it has no 'from' date")
+    assert start is not None  # a filled cell that is a date, as checked above
     return _Span(member, start, dates.first_day(row.get("to")))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.fhir import codings
+from app.rulebook import tables
 from app.rulebook.spelling import nearest
-from benefit_router import Code, CodeList, DrugCatalog, Problem, Product
+from benefit_router import Code, CodeList, DrugCatalog, Problem, Product, Table, rows
 
 
 def parse_code(text: str) -> Code | None:
@@ -63,55 +62,10 @@ class Crosswalks:
         return frozenset(self.routes.values()) | frozenset().union(*self.routes_of_form.values())
 
 
-def rows(
-    text: str, file: str, required: tuple[str, ...], problems: list[Problem]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Data rows of a small CSV with their lines. Comment lines start with `#`; wrong rows become problems."""
-    header: list[str] = []
-    for line, raw in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        if not raw.strip() or raw.lstrip().startswith("#"):
-            continue
-        try:
-            cells = [cell.strip() for cell in next(csv.reader([raw], strict=True))]
-        except csv.Error as error:
-            problems.append(Problem(file, line, None, f"The line is not CSV: {error}.", "Check the quotation marks."))
-            continue
-        if not header:
-            header = cells
-            wrong = [_missing_column(name, header, file, line) for name in required if name not in header]
-            wrong += [
-                Problem(file, line, name, "The column stands twice.", "Keep one of them.")
-                for name in sorted(set(header))
-                if header.count(name) > 1
-            ]
-            problems += wrong
-            if wrong:
-                return
-            continue
-        if len(cells) != len(header):
-            message = f"The line has {len(cells)} cells, the header {len(header)}."
-            problems.append(Problem(file, line, None, message, "Put a cell that contains a comma in double quotes."))
-            continue
-        row = dict(zip(header, cells, strict=True))
-        empty = next((name for name in required if not row[name]), None)
-        if empty:
-            problems.append(Problem(file, line, empty, "The cell is empty.", "Fill it, or remove the line."))
-            continue
-        yield line, row
-    if not header:
-        problems.append(Problem(file, 1, None, "The file is empty.", f"Write the header line: {','.join(required)}."))
-
-
-def _missing_column(name: str, header: list[str], file: str, line: int) -> Problem:
-    near = difflib.get_close_matches(name, header, n=1)
-    hint = f"Is '{near[0]}' meant?" if near else f"Add a column '{name}'."
-    return Problem(file, line, name, "The column is missing.", hint)
-
-
 def read_list(name: str, text: str, file: str, problems: list[Problem]) -> CodeList:
     """A named list: system, code (a trailing `*` makes a prefix), display."""
     codes: list[Code] = []
-    for line, row in rows(text, file, ("system", "code"), problems):
+    for line, row in rows(text, file, tables.LISTS.columns, problems):
         code = _cell_code(row["system"], row["code"], file, line, problems)
         if code is not None:
             codes.append(code)
@@ -143,14 +97,14 @@ def _is_ndc(text: str) -> bool:
 def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crosswalks:
     """All crosswalks from the texts of drugs.csv, dose_forms.csv, routes.csv and billing.csv (each may be absent)."""
     routes: dict[Code, str] = {}
-    for line, row in _file(files, "routes.csv", ("route", "system", "code"), problems):
+    for line, row in _file(files, tables.ROUTES, problems):
         code = _cell_code(row["system"], row["code"], "crosswalks/routes.csv", line, problems)
         if code is not None:
             routes[code] = row["route"]
 
     dose_forms: dict[Code, str] = {}
     routes_of_form: dict[str, frozenset[str]] = {}
-    for line, row in _file(files, "dose_forms.csv", ("dose_form", "routes"), problems):
+    for line, row in _file(files, tables.DOSE_FORMS, problems):
         routes_of_form[row["dose_form"]] = routes_of_form.get(row["dose_form"], frozenset()) | _words(row["routes"])
         if row.get("system") and row.get("code"):
             code = _cell_code(row["system"], row["code"], "crosswalks/dose_forms.csv", line, problems)
@@ -158,25 +112,21 @@ def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crossw
                 dose_forms[code] = row["dose_form"]
 
     billing: dict[Code, tuple[Code, ...]] = {}
-    columns = ("system", "code", "billing_system", "billing_code")
-    for line, row in _file(files, "billing.csv", columns, problems):
+    for line, row in _file(files, tables.BILLING, problems):
         code = _cell_code(row["system"], row["code"], "crosswalks/billing.csv", line, problems)
         billed = _cell_code(row["billing_system"], row["billing_code"], "crosswalks/billing.csv", line, problems)
         if code is not None and billed is not None:
             billing[code] = (*billing.get(code, ()), billed)
 
     walks = Crosswalks(DrugCatalog(), billing, routes, dose_forms, routes_of_form)
-    products = [
-        _product(row, line, walks, problems) for line, row in _file(files, "drugs.csv", ("product", "name"), problems)
-    ]
+    products = [_product(row, line, walks, problems) for line, row in _file(files, tables.DRUGS, problems)]
     return replace(walks, catalog=DrugCatalog.of(products))
 
 
-def _file(
-    files: Mapping[str, str], name: str, required: tuple[str, ...], problems: list[Problem]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    if name in files:
-        yield from rows(files[name], f"crosswalks/{name}", required, problems)
+def _file(files: Mapping[str, str], table: Table, problems: list[Problem]) -> Iterator[tuple[int, dict[str, str]]]:
+    text = files.get(table.file.removeprefix("crosswalks/"))
+    if text is not None:
+        yield from rows(text, table.file, table.columns, problems)
 
 
 def _words(cell: str) -> frozenset[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.rulebook.codes import parse_code, rows
+from app.rulebook.codes import parse_code
 from app.rulebook.documents import Document, Path, read_document
-from benefit_router import Code, Rule
+from app.rulebook.tables import LISTS
+from benefit_router import Code, Rule, rows
 
 _ROUTES = "benefit_routes.csv"
 
@@ -39,7 +40,7 @@ class Places:
         """Of a code in a list; a prefix is written with its `*`."""
         file = f"lists/{name}.csv"
         if file not in self._entries:
-            lines = rows(self._files.get(file, ""), file, ("system", "code"), [])
+            lines = rows(self._files.get(file, ""), file, LISTS.columns, [])
             self._entries[file] = {
                 found: line
                 for line, row in lines

@@ -151,7 +151,7 @@ def read_files(rules: Path, questionnaires: Path) -> dict[str, str]:
         found += sorted((rules / folder).glob("*.csv")) + sorted((rules / folder).glob("*.yaml"))
     for path in found:
         if path.is_file():
-            files[path.relative_to(rules).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
+            files[path.relative_to(rules).as_posix()] = path.read_text(encoding="utf-8-sig", errors="replace")
     return files | read_form_files(questionnaires)
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
-from app.rulebook.codes import rows
 from app.rulebook.spelling import nearest
-from benefit_router import Problem
+from benefit_router import Column, Problem, Table, rows
 
 STANDARDS_FILE = "standards.csv"
 
@@ -36,37 +34,31 @@ STATUSES = {
 }
 
 
-class StandardsColumn(NamedTuple):
-    """A column of the file: its name, what it means, an example, and whether it may be left empty."""
-
-    name: str
-    meaning: str
-    example: str
-    optional: bool
-
-
 def _among(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-_COLUMNS = (
-    ("transaction", f"What is exchanged: {_among(TRANSACTIONS)}.", "prior-authorization"),
-    ("standard", "The standard's name.", "NCPDP SCRIPT ePA"),
-    ("version", "Its version, as the rule writes it.", "2023011"),
-    ("lines", "Lines of business of payer.yaml, with spaces between, or `any`.", "ma medicaid"),
-    ("drug_category", f"Kinds of order, with spaces between, or `any`: {_among(DRUG_CATEGORIES)}.", "pharmacy-drug"),
-    ("status", f"How binding it is: {_among(STATUSES)}.", "in-force"),
-    ("effective_from", "First day. Empty: always; for `final` and `proposed`, a day not known yet.", "2028-01-01"),
-    ("effective_to", "First day after. Empty: for good.", "2028-01-01"),
-    ("authority", "The regulation or rule that says so.", "42 CFR 423.160(b)"),
-    ("source", "Where to read it: an address or a citation.", "89 FR 51238"),
-    ("retrieved", "The day the source was read.", "2026-11-25"),
-    ("verified", "`yes` when somebody compared this row with the source's text, else `no`.", "yes"),
-    ("note", "What else a reader should know.", "either version may be used until then"),
-)
-_MAY_BE_EMPTY = frozenset({"effective_from", "effective_to", "note"})
-STANDARDS_COLUMNS = tuple(StandardsColumn(*column, column[0] in _MAY_BE_EMPTY) for column in _COLUMNS)
-_REQUIRED = tuple(column.name for column in STANDARDS_COLUMNS if not column.optional)
+STANDARDS = Table(
+    "standards",
+    STANDARDS_FILE,
+    "Which standard carries which transaction.",
+    (
+        Column("transaction", "word", f"What is exchanged: {_among(TRANSACTIONS)}.", "prior-authorization", required=True, words=tuple(TRANSACTIONS)),
+        Column("standard", "text", "The standard's name.", "NCPDP SCRIPT ePA", required=True),
+        Column("version", "text", "Its version, as the rule writes it.", "2023011", required=True),
+        Column("lines", "words", "Lines of business of payer.yaml, with spaces between, or `any`.", "ma medicaid", required=True),
+        Column("drug_category", "words", f"Kinds of order, with spaces between, or `any`: {_among(DRUG_CATEGORIES)}.", "pharmacy-drug", required=True),
+        Column("status", "word", f"How binding it is: {_among(STATUSES)}.", "in-force", required=True, words=tuple(STATUSES)),
+        Column("effective_from", "date", "First day. Empty: always; for `final` and `proposed`, a day not known yet.", "2028-01-01"),
+        Column("effective_to", "date", "First day after. Empty: for good.", "2028-01-01"),
+        Column("authority", "text", "The regulation or rule that says so.", "42 CFR 423.160(b)", required=True),
+        Column("source", "text", "Where to read it: an address or a citation.", "89 FR 51238", required=True),
+        Column("retrieved", "date", "The day the source was read.", "2026-11-25", required=True),
+        Column("verified", "yes-no", "`yes` when somebody compared this row with the source's text, else `no`.", "yes", required=True, words=("yes", "no")),
+        Column("note", "text", "What else a reader should know.", "either version may be used until then"),
+    ),
+    closed=True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ class Standard:
 def read_standards(text: str, lines: Collection[str], problems: list[Problem]) -> tuple[Standard, ...]:
     """Every row; what is wrong is added to `problems`, by line and column."""
     found = []
-    for number, row in rows(text, STANDARDS_FILE, _REQUIRED, problems):
+    for number, row in rows(text, STANDARDS_FILE, STANDARDS.columns, problems):
         wrong = list(_wrong(row, number, lines))
         problems += wrong
         if not wrong:
@@ -117,7 +109,7 @@ def read_standards(text: str, lines: Collection[str], problems: list[Problem]) -
 
 
 def _wrong(row: dict[str, str], line: int, lines: Collection[str]) -> Iterable[Problem]:
-    known = {column.name for column in STANDARDS_COLUMNS}
+    known = {column.name for column in STANDARDS.columns}
     for name in row.keys() - known:
         yield Problem(STANDARDS_FILE, line, name, "The column is not known.", nearest(name, known))
     for name, words in (

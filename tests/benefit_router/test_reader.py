@@ -50,9 +50,13 @@ def _told(problems: list[Problem], line: int | None, column: str | None, message
         pytest.param("priority", {"priority": "1.5"}, "not a whole number", "such as 10", id="priority"),
         pytest.param("age_max", {"age_min": "65", "age_max": "17"}, "below the youngest", "Swap", id="ages crossed"),
         pytest.param(
-            "effective_from", {"effective_from": "1/31/2026"}, "not a date", "spreadsheet", id="date of a spreadsheet"
+            "effective_from",
+            {"effective_from": "1/31/2026"},
+            "another spelling",
+            "2026-01-31",
+            id="date otherwise",
         ),
-        pytest.param("effective_from", {"effective_from": "46053"}, "not a date", "2026-01-31", id="day number"),
+        pytest.param("effective_from", {"effective_from": "46053"}, "number of a day", "2026-01-31", id="day number"),
         pytest.param("effective_from", {"effective_from": "2026-02-30"}, "not a date", "2026-01-31", id="no such day"),
         pytest.param("effective_from", {"effective_from": "20260131"}, "not a date", "2026-01-31", id="other ISO form"),
         pytest.param("approved_at", {"approved_at": "soon"}, "not a date", "2026-01-31", id="date of provenance"),
@@ -181,7 +185,7 @@ NAMES = [column.name for column in COLUMNS]
     [
         ([*NAMES, "match_cod"], "match_cod", "no such column", "Did you mean 'match_code'?"),
         ([*NAMES, "zzz"], "zzz", "no such column", "Remove"),
-        ([*NAMES, ""], f"column {len(NAMES) + 1}", "no such column", "Remove"),
+        (["", *NAMES], "column 1", "no such column", "Remove"),
         ([*NAMES, "lob"], "lob", "stands twice", "Remove one"),
         ([name for name in NAMES if name != "track"], "track", "missing", "Add a column 'track'"),
     ],

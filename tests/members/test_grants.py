@@ -81,18 +81,18 @@ def test_no_files_grant_nothing_and_know_no_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("authorizations.csv", "number,member_id,system,from\n", "lacks the column 'code'"),
+        ("authorizations.csv", "number,member_id,system,from\n", "\\[code\\]: error: The column is missing"),
         (
             "authorizations.csv",
             "number,member_id,system,code,from,to\nA,M1,CPT,1,soon,\n",
-            ":2: a member_id and a 'from' day",
+            ":2: 'from' and 'to' are days",
         ),
         (
             "authorizations.csv",
             "number,member_id,system,code,from,to\nA,M1,XYZ,1,2026-01-01,\n",
             "is not a code with its system",
         ),
-        ("gold_cards.csv", "npi,system,code,from,to\n,CPT,1,2026-01-01,\n", ":2: a npi and a 'from' day"),
+        ("gold_cards.csv", "npi,system,code,from,to\n,CPT,1,2026-01-01,\n", ":2 \\[npi\\]: error: The cell is empty"),
         ("networks.csv", "npi,plan,from,to\n1,gold,2026-01-01,later\n", ":2:"),
     ],
 )

@@ -7,10 +7,10 @@ from datetime import date
 import pytest
 
 from app.rulebook.rulebook import Rulebook, build
-from app.rulebook.standards import STANDARDS_COLUMNS, STANDARDS_FILE, Standard, read_standards
+from app.rulebook.standards import STANDARDS, STANDARDS_FILE, Standard, read_standards
 from benefit_router import Problem
 
-ROW = {column.name: column.example for column in STANDARDS_COLUMNS} | {"effective_from": "2024-07-17"}
+ROW = {column.name: column.example for column in STANDARDS.columns} | {"effective_from": "2024-07-17"}
 LINES = ("ma", "medicaid")
 
 
@@ -35,7 +35,7 @@ def test_the_documented_examples_are_a_row() -> None:
         ({"status": "law"}, "status", "Use one of"),
         ({"lines": "ma mars"}, "lines", "'mars' is not known"),
         ({"drug_category": "drug"}, "drug_category", "'drug' is not known"),
-        ({"effective_from": "1/1/2027"}, "effective_from", "year-month-day"),
+        ({"effective_from": "2027-1"}, "effective_from", "year-month-day"),
         ({"effective_to": "2024-07-17"}, "effective_to", "ends before it begins"),
         ({"retrieved": "yesterday"}, "retrieved", "not a day"),
         ({"verified": "maybe"}, "verified", "Use one of"),

@@ -8,6 +8,7 @@ from app.cli.rules.check import check
 from app.cli.rules.diff import diff
 from app.cli.rules.explain import explain
 from app.cli.rules.publishing import approve, publish, published, rollback, submit, withdraw
+from app.cli.rules.schema import schema
 from app.cli.rules.simulate import simulate
 from app.cli.rules.test import test
 from app.cli.rules.whatif import whatif
@@ -18,5 +19,8 @@ def rules() -> None:
     """Check and try the rule files."""
 
 
-for command in (check, test, explain, diff, whatif, simulate, publish, submit, approve, published, rollback, withdraw):
+for command in (
+    check, test, schema, explain, diff, whatif, simulate,
+    publish, submit, approve, published, rollback, withdraw,
+):  # fmt: skip
     rules.add_command(command)
