@@ -25,6 +25,7 @@ def create_app(settings: Settings) -> Flask:
     from app import logs
     from app.clients import ClientTrust, ExternalIssuer, TokenEndpoint
     from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
+    from app.clients.rate_limit import RateLimit
     from app.crd.published import INTERVAL_S, PublishedKeeper
     from app.crd.routing_service import RoutingService
     from app.crd.said import SaidCards
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import access, browsers, cds_hooks, dtr, errors, feedback, ops, routing
+    from app.web import access, browsers, cds_hooks, dtr, errors, feedback, headers, ops, routing
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -74,6 +75,7 @@ def create_app(settings: Settings) -> Flask:
     app.config["STARTED"] = datetime.now(UTC).isoformat(timespec="seconds")
     app.config["TOKEN_ISSUER"], app.config["TOKEN_URL"] = settings.token_issuer, settings.token_url
     app.extensions["clients"] = trust
+    app.extensions["rate_limit"] = RateLimit(state, settings.calls_per_minute) if settings.calls_per_minute else None
     app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
@@ -99,6 +101,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(ops.blueprint)
     errors.register(app)
     browsers.register(app, settings.cors_origins)
+    headers.register(app)
     return app
 
 

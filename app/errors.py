@@ -8,6 +8,7 @@
     │   ├── AuthenticationFailed  no client JWT, or one not accepted    → 401
     │   ├── GrantRefused          a token request that is not granted     → 400, 401 or 429, in OAuth's JSON
     │   ├── NotAllowed            a known client may not do this          → 403
+    │   ├── TooManyCalls          more calls than the client may make     → 429
     │   ├── PayloadTooLarge       body over the configured size           → 413
     │   ├── UnknownService        no such CDS service                     → 404
     │   └── NotFound              nothing of this url or id               → 404
@@ -94,6 +95,16 @@ class NotAllowed(RequestError):
     """The client is known, and not allowed to do this."""
 
     status = 403
+
+
+class TooManyCalls(RequestError):
+    """The client calls more often than it may. `retry_after` is in seconds (RFC 9110, 10.2.3)."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, code="throttled")
+        self.retry_after = retry_after
 
 
 class PayloadTooLarge(RequestError):

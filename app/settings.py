@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     sqlite_synchronous: Literal["full", "normal"] = Field(
         "full", description="SQLite durability: `full` survives a power cut, `normal` only a crash of the process."
     )
+    calls_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Most calls a minute of one registered client, over all workers; more get 429. 0: no limit.",
+    )
     clients_file: Path | None = Field(
         None, description="Registry of the EHR clients that are answered; left out: clients.yaml in the data folder."
     )

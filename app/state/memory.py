@@ -36,6 +36,17 @@ class MemoryState:
             self._put(key, b"", ttl)
             return True
 
+    def count(self, key: str, ttl: float) -> int:
+        """Count one more under `key`; the first sets how long it lives."""
+        with self._lock:
+            counted, now = self.get(key), self._clock()
+            if counted is None:
+                self._put(key, b"1", ttl)
+                return 1
+            number = int(counted) + 1
+            self._put(key, str(number).encode(), self._entries[key][1] - now)
+            return number
+
     def delete(self, key: str) -> None:
         """Remove `key`, if it is there."""
         with self._lock:

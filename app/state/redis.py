@@ -57,6 +57,18 @@ class RedisState:
 
         return self._run(add)
 
+    def count(self, key: str, ttl: float) -> int:
+        """Count one more under `key`; the first sets how long it lives."""
+        name = self._prefix + key
+
+        def add() -> int:
+            with self._redis.pipeline() as both:
+                both.set(name, 0, px=_milliseconds(ttl), nx=True)
+                both.incr(name)
+                return int(both.execute()[1])
+
+        return self._run(add)
+
     def delete(self, key: str) -> None:
         """Remove `key`, if it is there."""
         self._run(lambda: self._redis.delete(self._prefix + key))

@@ -21,6 +21,9 @@ class SharedState(Protocol):
     def add_if_absent(self, key: str, ttl: float) -> bool:
         """Mark `key` unless it is there, and say whether this call did it. Of all workers at once, one is told True."""
 
+    def count(self, key: str, ttl: float) -> int:
+        """Count one more under `key`, and say how many that makes for all workers; the first sets how long it lives."""
+
     def delete(self, key: str) -> None:
         """Remove `key`, if it is there."""
 

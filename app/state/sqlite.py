@@ -30,6 +30,12 @@ _ADD = (
     "INSERT INTO entry (key, value, expires_at) VALUES (?, x'', ?) ON CONFLICT (key)"
     " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE entry.expires_at <= ?"
 )
+_COUNT = (
+    "INSERT INTO entry (key, value, expires_at) VALUES (?, 1, ?) ON CONFLICT (key) DO UPDATE SET"
+    " value = CASE WHEN entry.expires_at <= ? THEN 1 ELSE entry.value + 1 END,"
+    " expires_at = CASE WHEN entry.expires_at <= ? THEN excluded.expires_at ELSE entry.expires_at END"
+    " RETURNING value"
+)
 
 
 class SqliteState:
@@ -62,6 +68,13 @@ class SqliteState:
         """Mark `key` unless it is there, and say whether this call did it."""
         now = self._clock()
         return self._write(_ADD, (key, now + ttl, now), now) == 1
+
+    def count(self, key: str, ttl: float) -> int:
+        """Count one more under `key`; the first sets how long it lives."""
+        now = self._clock()
+        with self._connection() as connection:
+            (number,) = connection.execute(_COUNT, (key, now + ttl, now, now)).fetchone()
+        return int(number)
 
     def delete(self, key: str) -> None:
         """Remove `key`, if it is there."""

@@ -11,6 +11,7 @@ from app.clients.scopes import allows
 from app.errors import GrantRefused, NotAllowed, NotFound
 from app.fhir.json import encode
 from app.web.addresses import service_url
+from app.web.client_trust import count_call
 
 blueprint = Blueprint("access", __name__, url_prefix="/auth")
 
@@ -30,9 +31,7 @@ def token() -> Response:
 
 
 def _told(content: Mapping[str, object], status: int) -> Response:
-    response = Response(encode(content), status=status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(encode(content), status=status, mimetype="application/json")
 
 
 def client_allowed(kind: str, action: str, audience: str) -> Client | None:
@@ -46,4 +45,5 @@ def client_allowed(kind: str, action: str, audience: str) -> Client | None:
     access = check.verify(request.headers.get("Authorization"), audience)
     if not allows(access.scopes, kind, action):
         raise NotAllowed(f"The token's scopes do not have system/{kind}.{action}.", code="forbidden")
+    count_call(access.client)
     return access.client

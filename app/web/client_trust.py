@@ -7,16 +7,29 @@ from urllib.parse import urlsplit
 from flask import current_app, request
 
 from app.clients import Client, ClientTrust
+from app.clients.rate_limit import RateLimit
 from app.fhir.addresses import is_loopback
 
 
 def calling_client() -> Client | None:
     """The registered client whose JWT the request bears; None in the sandbox, which asks nobody.
 
-    Raises AuthenticationFailed (401), and StateError (503) when it cannot be known whether the JWT was used before.
+    Raises AuthenticationFailed (401), TooManyCalls (429), and StateError (503) when it cannot be known whether the JWT
+    was used before.
     """
     trust: ClientTrust | None = current_app.extensions["clients"]
-    return trust.verify(request.headers.get("Authorization"), _addresses()) if trust is not None else None
+    if trust is None:
+        return None
+    client = trust.verify(request.headers.get("Authorization"), _addresses())
+    count_call(client)
+    return client
+
+
+def count_call(client: Client) -> None:
+    """Count a call of a client against its limit; TooManyCalls (429) beyond it."""
+    limit: RateLimit | None = current_app.extensions["rate_limit"]
+    if limit is not None:
+        limit.count(client)
 
 
 def _addresses() -> list[str]:

@@ -7,7 +7,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from app.crd.determine import place_of
-from app.errors import AuthenticationFailed, LedgerError, RequestError, StateError
+from app.errors import AuthenticationFailed, LedgerError, RequestError, StateError, TooManyCalls
 from app.fhir import outcomes
 from app.fhir.json import encode
 
@@ -24,6 +24,8 @@ def register(app: Flask) -> None:
         response = _outcome(error.status, outcomes.from_error(error))
         if isinstance(error, AuthenticationFailed):
             response.headers["WWW-Authenticate"] = error.challenge
+        if isinstance(error, TooManyCalls):
+            response.headers["Retry-After"] = str(error.retry_after)
         return response
 
     @app.errorhandler(StateError)

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,21 @@ def test_delete(state: SharedState) -> None:
     state.delete("k")
     assert state.get("k") is None
     assert state.add_if_absent("k", 10)
+
+
+def test_counting(state: SharedState, clock: Hands) -> None:
+    assert [state.count("n", 10) for _ in range(3)] == [1, 2, 3]
+    assert state.count("other", 10) == 1
+    clock.go_on(9)
+    assert state.count("n", 10) == 4, "later ones do not prolong it"
+    clock.go_on(1)
+    assert state.count("n", 10) == 1
+
+
+def test_threads_count_together(state: SharedState) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        counted = list(pool.map(lambda _: state.count("n", 60), range(80)))
+    assert sorted(counted) == list(range(1, 81))
 
 
 def test_ping(state: SharedState) -> None:

@@ -216,3 +216,17 @@ def test_refuses_to_start_on_a_bad_registry(settings: Settings) -> None:
 )
 def test_starts(settings: Settings, changes: dict[str, Any]) -> None:
     create_app(settings.model_copy(update=changes)).extensions["ledger"].close()
+
+
+def test_a_client_may_call_so_often(settings: Settings) -> None:
+    """Over all workers: two services that share their state count together."""
+    limited = settings.model_copy(update={"calls_per_minute": 3})
+    apps = [create_app(limited), create_app(limited)]
+    answers = [fire(apps[turn % 2].test_client(), sign(claims())) for turn in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert json.loads(answers[3].data)["issue"][0]["code"] == "throttled"
+    assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+    assert len(apps[0].extensions["ledger"].recent(10)) == 3
+    for app in apps:
+        app.extensions["ledger"].close()
+        app.extensions["state"].close()
