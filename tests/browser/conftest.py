@@ -1,4 +1,4 @@
-"""A real browser, Debian's chromium driven by playwright, and the service on a real port. Without them: skipped, with why.
+"""A real browser (chromium, driven by playwright) and the service on a real port. Without them: skipped, with why.
 
 apt-get install chromium; tools/lforms/fetch
 """

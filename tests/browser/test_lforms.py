@@ -1,4 +1,4 @@
-"""A client nobody here wrote, LHC-Forms of the National Library of Medicine, fetches a package and shows its content."""
+"""A client nobody here wrote, LHC-Forms, fetches a package in a real browser and shows the answers it is filled with."""
 
 from __future__ import annotations
 
