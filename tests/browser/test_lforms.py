@@ -1,4 +1,4 @@
-"""A client nobody here wrote, LHC-Forms, fetches a package in a real browser and shows the answers it is filled with."""
+"""A client nobody here wrote, LHC-Forms, fetches a package in a real browser and shows its prefilled answers."""
 
 from __future__ import annotations
 
