@@ -77,7 +77,7 @@ def says(answer: Answer) -> list[Any]:
 
 
 def filled(fetched: Fetched, **answers: Any) -> Resource:
-    """The draft of a package, completed: `_trained=True`."""
+    """The draft of a package, completed: `_3=True`."""
     (response,) = fetched.of_type("QuestionnaireResponse")
     kinds = {bool: "valueBoolean", str: "valueString"}
     items = [{"linkId": n.lstrip("_"), "answer": [{kinds[type(v)]: v}]} for n, v in answers.items()]
@@ -144,7 +144,7 @@ def signed(ehr: EhrActions) -> Signed:
 
 @pytest.fixture
 def completed(client: DtrActions, signed: Signed) -> Resource:
-    return filled(client.package(*signed.parameters), _drug="insulin", _treatment="type 1 diabetes", _trained=True)
+    return filled(client.package(*signed.parameters), _1="insulin", _2="type 1 diabetes", _3=True)
 
 
 def test_the_same_order_is_answered_better(
@@ -280,11 +280,11 @@ OUTCOME = {
             "severity": "error",
             "code": "exception",
             "diagnostics": "Jane Sample, born 1970-01-01: division by zero",
-            "expression": ["Questionnaire.item.where(linkId='treatment')"],
+            "expression": ["Questionnaire.item.where(linkId='2')"],
         }
     ],
 }
-FORM = "http://meadowlark.example.org/fhir/Questionnaire/infusion-pump|1.1.0"
+FORM = "http://meadowlark.example.org/fhir/Questionnaire/infusion-pump|1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_errors_of_forms_are_kept_without_their_words(
     assert client.post(ERRORS, {"resourceType": "Parameters", "parameter": parameters}) == (204, {})
     (kept,) = app.extensions["ledger"].form_errors()
     assert (kept.questionnaire, kept.client) == (FORM, "sandbox")
-    assert json.loads(kept.issues)[0]["expression"] == ["Questionnaire.item.where(linkId='treatment')"]
+    assert json.loads(kept.issues)[0]["expression"] == ["Questionnaire.item.where(linkId='2')"]
     said = capfd.readouterr()
     assert "Jane" not in kept.issues.decode() + said.out + said.err
 
