@@ -7,6 +7,7 @@ import click
 from app.cli.rules.check import check
 from app.cli.rules.diff import diff
 from app.cli.rules.explain import explain
+from app.cli.rules.propose import propose
 from app.cli.rules.publishing import approve, publish, published, rollback, submit, withdraw
 from app.cli.rules.schema import schema
 from app.cli.rules.simulate import simulate
@@ -20,7 +21,7 @@ def rules() -> None:
 
 
 for command in (
-    check, test, schema, explain, diff, whatif, simulate,
+    check, test, schema, propose, explain, diff, whatif, simulate,
     publish, submit, approve, published, rollback, withdraw,
 ):  # fmt: skip
     rules.add_command(command)
