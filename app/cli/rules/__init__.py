@@ -6,6 +6,7 @@ import click
 
 from app.cli.rules.check import check
 from app.cli.rules.diff import diff
+from app.cli.rules.exchange import export, import_
 from app.cli.rules.explain import explain
 from app.cli.rules.propose import propose
 from app.cli.rules.publishing import approve, publish, published, rollback, submit, withdraw
@@ -21,7 +22,7 @@ def rules() -> None:
 
 
 for command in (
-    check, test, schema, propose, explain, diff, whatif, simulate,
+    check, test, schema, propose, export, import_, explain, diff, whatif, simulate,
     publish, submit, approve, published, rollback, withdraw,
 ):  # fmt: skip
     rules.add_command(command)
