@@ -26,7 +26,7 @@ def conflicts(rules: Iterable[Rule], file: str) -> list[Problem]:
     for bucket in buckets.values():
         for position, first in enumerate(bucket):
             for second in bucket[position + 1 :]:
-                if first.outcome != second.outcome and _overlap(first, second):
+                if first.outcome != second.outcome and can_meet(first, second):
                     found[(first.rule_id, second.rule_id)] = Problem(
                         file,
                         second.line,
@@ -38,7 +38,7 @@ def conflicts(rules: Iterable[Rule], file: str) -> list[Problem]:
     return list(found.values())
 
 
-def _overlap(first: Rule, second: Rule) -> bool:
+def can_meet(first: Rule, second: Rule) -> bool:
     """Whether some order could satisfy both rows."""
     if first.effective_to is not None and first.effective_to <= second.effective_from:
         return False

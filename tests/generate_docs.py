@@ -37,6 +37,7 @@ from app.ledger import Ledger
 from app.members import MemberDirectory
 from app.members.roster import Roster
 from app.rulebook.keeper import FileKeeper
+from app.rulebook.lints import LINTS
 from app.rulebook.standards import STATUSES
 from app.settings import ROOT, Settings
 from benefit_router import COLUMNS, Column, Table
@@ -173,6 +174,11 @@ def keys(kind: str) -> str:
     """Every key of one kind of YAML file."""
     rows = [(f"`{path}`", required, allowed, _cell(meaning)) for path, required, allowed, meaning in every_key(kind)]
     return _table(("key", "", "value", "meaning"), rows)
+
+
+def lints() -> str:
+    """Every lint of the rules."""
+    return _table(("lint", "severity", "finds"), [(f"`{each.id}`", each.severity, each.meaning) for each in LINTS])
 
 
 def card_types() -> str:
@@ -344,6 +350,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
     "routing-columns": routing_columns,
+    "lints": lints,
     "schema-files": table_files,
     **{
         f"{table.name.replace('_', '-')}-columns": partial(table_columns, table)

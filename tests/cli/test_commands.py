@@ -266,6 +266,33 @@ def test_rules_tell_every_mistake(tmp_path: Path) -> None:
     assert runner.invoke(main, ["rules", "test", "--rules", str(tmp_path / "rules")]).exit_code == 2
 
 
+def test_rules_check_tells_people_pull_requests_and_tools(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    (tmp_path / "rules" / "lists" / "spare, list.csv").write_text("system,code,display\nHCPCS,J1745,a drug\n")
+    check = ["rules", "check", "--rules", str(tmp_path / "rules")]
+    runner = CliRunner()
+    text = runner.invoke(main, check)
+    assert (text.exit_code, "lists/spare, list.csv:1: warning:" in text.output, " note:" in text.output) == (
+        0,
+        True,
+        False,
+    )
+    assert " note:" in runner.invoke(main, [*check, "--notes"]).output
+    annotated = runner.invoke(main, [*check, "--strict", "--format", "github"])
+    assert annotated.exit_code == 1
+    assert annotated.output.startswith(
+        f"::warning file={tmp_path}/rules/lists/spare%2C list.csv,line=1,title=unused-list::"
+    )
+    (found,) = json.loads(runner.invoke(main, [*check, "--format", "json"]).stdout)
+    assert (found["lint"], found["severity"], found["line"]) == ("unused-list", "warning", 1)
+
+
+def test_rules_check_needs_no_members(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules", ignore=shutil.ignore_patterns("members"))
+    checked = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path / "rules")])
+    assert (checked.exit_code, "is good" in checked.output) == (0, True)
+
+
 def test_a_scenario_that_fails_says_how(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     for path in (tmp_path / "rules" / "scenarios").glob("*.yaml"):
