@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--servers"):
+        # Tests that leave a service to the garbage collector close a file of SQLite with it; psycopg complains instead.
+        config.addinivalue_line("filterwarnings", "ignore:.*psycopg.*deleted while still open:ResourceWarning")
+        config.addinivalue_line(
+            "filterwarnings", "ignore:.*BaseConnection.__del__:pytest.PytestUnraisableExceptionWarning"
+        )
     config.addinivalue_line("markers", "embedded: holds for SQLite or one machine alone, so not run with --servers")
 
 

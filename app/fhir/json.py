@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -21,6 +22,8 @@ def _decimal(digits: str) -> Decimal:
     return number
 
 
+# The escape itself, and not a backslash that is escaped before the letters.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _decoder = msgspec.json.Decoder(float_hook=_decimal)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -33,6 +36,12 @@ def decode(data: bytes) -> Any:
     A member that stands twice keeps its last value.
     """
     return _decoded(_decoder, data, "The JSON holds a number out of range.")
+
+
+def refuse_nul(data: bytes) -> None:
+    """InvalidRequest when a text in `data` has U+0000: FHIR allows none (R4, "string"), and PostgreSQL keeps none."""
+    if b"\\u0000" in data and _NUL.search(data):
+        raise InvalidRequest("The JSON holds the character U+0000, which FHIR does not allow.", code="value")
 
 
 def encode(value: Any) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 
 from app.errors import InvalidRequest, UnprocessableRequest
 from app.fhir import references
-from app.fhir.json import decode
+from app.fhir.json import decode, refuse_nul
 
 REQUESTED_VERSION = "davinci-crd.requestedVersion"
 CONFIGURATION = "davinci-crd.configuration"
@@ -95,6 +95,7 @@ HOOKS = tuple(_REQUIRED)
 
 def parse_request(body: bytes, hook: str, *, order_types: frozenset[str], max_orders: int) -> HookRequest:
     """Parse a call of `hook`. InvalidRequest (400) when it is not CDS Hooks or not FHIR, naming the element."""
+    refuse_nul(body)
     data = decode(body)
     if not isinstance(data, dict):
         raise InvalidRequest("The body is not a JSON object.", code="structure")

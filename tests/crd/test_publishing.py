@@ -254,6 +254,7 @@ def test_what_is_wrong_is_not_submitted(tmp_path: Path, file: str, before: str, 
         publishing.check(rules, ROOT / "questionnaires", rules / "members" / "roster.csv")
 
 
+@pytest.mark.embedded  # it looks into a file of its own
 def test_the_service_answers_with_what_is_published(
     ledger: Ledger, publish: Publish, tmp_path: Path, versions: dict[str, Checked]
 ) -> None:

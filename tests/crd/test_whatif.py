@@ -187,6 +187,7 @@ def test_what_was_not_read_at_the_time_is_not_guessed(
     )
 
 
+@pytest.mark.embedded  # it looks into a file of its own
 def test_a_rulebook_that_is_gone_is_counted(app: Flask, ehr: EhrActions, settings: Settings, files: Files) -> None:
     ehr.sign(example("mri"))
     with sqlite3.connect(settings.data_dir / "ledger.sqlite") as connection:

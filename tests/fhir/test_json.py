@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
-from app.fhir.json import decode, encode, with_member
+from app.fhir.json import decode, encode, refuse_nul, with_member
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,22 @@ def test_every_other_member_keeps_its_bytes_and_its_place(members, indent, ascii
         key: text for key, text in written.items() if key != name
     }
     assert decode(bytes(set_to[name])) == decode(encode(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (rb'{"a": "x\u0000y"}', True),
+        (rb'{"\u0000": 1}', True),
+        (rb'["\\\u0000"]', True),
+        (rb'["\\u0000"]', False),
+        (rb'["u0000"]', False),
+        (rb'["\u0001"]', False),
+    ],
+)
+def test_text_has_no_nul(text: bytes, refused: bool) -> None:
+    if refused:
+        with pytest.raises(InvalidRequest, match=r"U\+0000"):
+            refuse_nul(text)
+    else:
+        refuse_nul(text)
