@@ -17,7 +17,7 @@ FLOORS = (
     {"dtr"},
     {"crd"},
     {"clients"},
-    {"hooks"},
+    {"hooks", "metrics"},
     {"rulebook", "members", "ledger", "state"},
     {"fhir", "fhirpath"},
     {"encryption"},

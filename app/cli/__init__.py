@@ -11,6 +11,7 @@ from app.cli.demo import demo
 from app.cli.feedback import feedback
 from app.cli.hook import hook
 from app.cli.ledger import ledger
+from app.cli.metrics import metrics
 from app.cli.questionnaires import questionnaires
 from app.cli.replay import replay
 from app.cli.rules import rules
@@ -35,5 +36,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, demo, hook, rules, questionnaires, clients, ledger, replay, feedback):
+for command in (serve, demo, hook, rules, questionnaires, clients, ledger, replay, feedback, metrics):
     main.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.ledger.ledger import Ledger
+from app.ledger.measured import MeasuredAssertion, MeasuredCall
 from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
     AssertionRecord,
@@ -28,6 +29,8 @@ __all__ = [
     "FormError",
     "Invocation",
     "Ledger",
+    "MeasuredAssertion",
+    "MeasuredCall",
     "Publication",
     "PublicationRecord",
     "ReturnedForm",

@@ -12,6 +12,7 @@ from app.errors import LedgerError
 from app.ledger import chain, schema, standing
 from app.ledger.audit import audit
 from app.ledger.feedback import feedback_report
+from app.ledger.measured import MeasuredCall, measured_calls
 from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
     AssertionRecord,
@@ -353,6 +354,17 @@ class Ledger:
         """What users did with the cards shown since then (aware), or ever: one line a guidance, most shown first."""
         doing = "the feedback could not be added up"
         return self._store.read_snapshot(doing, lambda connection: feedback_report(connection, since))
+
+    def measure(
+        self, take: Callable[[MeasuredCall], None], *, since: datetime | None = None, until: datetime | None = None
+    ) -> None:
+        """Hand each call received from `since` up to, not including, `until` to `take`, oldest first, on one view."""
+
+        def each(connection: Connection) -> None:
+            for call in measured_calls(connection, since, until):
+                take(call)
+
+        self._store.read_snapshot("the calls could not be measured", each)
 
     def invocation(self, invocation_id: str) -> StoredInvocation | None:
         """The invocation of that id, None where there is none."""
