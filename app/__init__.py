@@ -45,7 +45,8 @@ def create_app(settings: Settings) -> Flask:
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
-    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    encryption = Encryption.of_settings(settings)
+    ledger = Ledger.open(settings.ledger_url, encryption, synchronous=settings.sqlite_synchronous)
     keeper: RulebookKeeper
     if settings.rules_from == "published":
         keeper = PublishedKeeper(ledger, interval=min(settings.rules_interval, INTERVAL_S))
@@ -61,7 +62,6 @@ def create_app(settings: Settings) -> Flask:
         by_name = {"roster": roster, "coverage": CoverageSource(rulebook.payer.line_of_type)}
         return MemberDirectory([source for name in sources if (source := by_name[name]) is not None], grants)
 
-    encryption = Encryption.of([key.get_secret_value() for key in settings.encryption_keys], settings.key_path)
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.
     policy = HostPolicy(None if settings.sandbox else ())
     pool = ConnectionPool(policy, max_bytes=settings.ehr_max_bytes, max_pages=settings.ehr_max_pages)
@@ -132,6 +132,12 @@ def check_exposure(settings: Settings) -> ClientRegistry:
         raise SettingsError(
             "A client's JWT names the service it is meant for, and the service does not know its own address. "
             "Set SIGNPOST_BASE_URL to the URL that clients call, without /cds-services."
+        )
+    if settings.database_url and not settings.encryption_keys and not settings.database_url.startswith("sqlite"):
+        raise SettingsError(
+            "What the ledger keeps of patients is encrypted, and without SIGNPOST_ENCRYPTION_KEYS the key would be a "
+            "file of this machine that no other has. Make a key with `openssl rand -base64 32`, give it to every "
+            "service on this database, and keep it: without it no answer can be read again."
         )
     if (settings.token_issuer is None) != (settings.token_jwks_url is None):
         raise SettingsError(

@@ -13,12 +13,15 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import EncryptionError, SettingsError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 _FORMAT = b"\x01"
 _NAME, _NONCE, _TAG = 4, 12, 16
@@ -29,8 +32,20 @@ class Encryption:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """`keys` are of 32 bytes each, at least one."""
+        self._keys = tuple(keys)
         self._ciphers = {_name(key): AESGCM(key) for key in keys}
         self._first = _name(keys[0])
+        self.mark = _FORMAT + self._first
+        """What everything begins with that is sealed under the first key."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[bytes, ...]]]:
+        """Ciphers cannot be handed to another process; keys can."""
+        return type(self), (self._keys,)
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> Self:
+        """With the keys of the settings, or that of the data folder."""
+        return cls.of([key.get_secret_value() for key in settings.encryption_keys], settings.key_path)
 
     @classmethod
     def of(cls, keys: Sequence[str], key_file: Path) -> Self:
@@ -45,7 +60,12 @@ class Encryption:
     def seal(self, content: bytes, bound_to: bytes) -> bytes:
         """Encrypt under the first key."""
         nonce = os.urandom(_NONCE)
-        return _FORMAT + self._first + nonce + self._ciphers[self._first].encrypt(nonce, content, bound_to)
+        return self.mark + nonce + self._ciphers[self._first].encrypt(nonce, content, bound_to)
+
+    @staticmethod
+    def is_sealed(content: bytes) -> bool:
+        """Whether this was sealed, under whatever key, and not a zstd frame, JSON or other text."""
+        return content[:1] == _FORMAT
 
     def unseal(self, sealed: bytes, bound_to: bytes) -> bytes:
         """Decrypt; EncryptionError for another binding, a damaged text, or a key that is not at hand."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.crd.scenarios import rehearse
 from app.crd.service import CrdService
 from app.crd.shorthand import hook_request
+from app.encryption import Encryption
 from app.errors import RequestError
 from app.fhir.ehr import ConnectionPool, HostPolicy
 from app.fhir.json import encode
@@ -22,6 +23,8 @@ from app.rulebook.scenarios import read_scenarios
 from app.settings import Settings
 
 MEMBERS = 20_000
+KEY = Encryption([bytes(32)])
+"""Seals the ledger, as the service does."""
 _DESCRIBED = b'"described"'  # the member id of scenarios that describe their member
 
 
@@ -33,7 +36,7 @@ def synthetic_ledger(folder: Path, calls: int) -> str:
     source = Ledger.open(settings.ledger_url)
     real = [_read_back(source, each) for each in source.answered_between(None, None)]
     url = f"sqlite:///{folder / 'synthetic.sqlite'}"
-    ledger = Ledger.open(url, synchronous="normal")
+    ledger = Ledger.open(url, KEY, synchronous="normal")
     stored = source.rulebook(keeper.current.hash)
     assert stored is not None
     ledger.record_rulebook(stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,9 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _on_servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --servers, every Settings that a test makes names an empty database and an empty Redis of its own."""
+    """With --servers, every Settings that a test makes has an empty database, an empty Redis and a key of its own."""
     if request.config.getoption("--servers"):
         monkeypatch.setenv("SIGNPOST_DATABASE_URL", request.getfixturevalue("postgresql_url"))
+        monkeypatch.setenv("SIGNPOST_ENCRYPTION_KEYS", base64.b64encode(bytes(32)).decode())
         monkeypatch.setenv("SIGNPOST_REDIS_URL", request.getfixturevalue("redis_url"))
 
 

@@ -119,6 +119,22 @@ def purge(data_dir: Path | None) -> None:
     click.echo(f"{gone} snapshots deleted")
 
 
+@ledger.command()
+@data_dir
+def reseal(data_dir: Path | None) -> None:
+    """Seal under the first key what an older key sealed, or none; exit 1 when something does not open.
+
+    The service may go on meanwhile, once it runs with the new key.
+    """
+    done = open_ledger(settings_from(data_dir=data_dir)).reseal()
+    click.echo(f"{done.rows} rows sealed anew")
+    if done.forms:
+        click.echo(f"{done.forms} completed forms stay under older keys, by which the chain vouches: keep those keys.")
+    if done.closed:
+        click.echo(f"{done.closed} rows do not open: their key is not among the settings, or they were changed.")
+    sys.exit(1 if done.closed else 0)
+
+
 def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:
     facts, answer = decode(found.facts), decode(found.answer)["determination"]
     lines = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.encryption import Encryption
 from app.errors import SettingsError
 from app.ledger import Ledger
 from app.settings import Settings
@@ -14,6 +15,6 @@ def open_ledger(settings: Settings) -> Ledger:
     file = settings.data_dir / "ledger.sqlite"
     if settings.database_url is None and not file.exists():
         raise SettingsError(f"There is no ledger at {file}. Name its folder with --data-dir.")
-    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    ledger = Ledger.open(settings.ledger_url, Encryption.of_settings(settings), synchronous=settings.sqlite_synchronous)
     click.get_current_context().call_on_close(ledger.close)
     return ledger

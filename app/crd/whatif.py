@@ -18,6 +18,7 @@ from functools import lru_cache
 from app.crd.answering import Answering
 from app.crd.comparison import Answered, Touches, answered, touches
 from app.crd.replay import PastCall, stored_rulebook
+from app.encryption import Encryption
 from app.errors import LedgerError, ReplayError, RulebookError
 from app.ledger import Ledger, StoredInvocation
 from app.rulebook.rulebook import Rulebook, build
@@ -102,6 +103,7 @@ def what_if(
     url: str,
     files: Mapping[str, str],
     *,
+    encryption: Encryption | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     sample: int | None = None,
@@ -110,11 +112,12 @@ def what_if(
 ) -> WhatIf:
     """Ask of every answered call of the ledger at `url` what the rulebook made of `files` would have answered.
 
-    `since` and `until` are half-open; `sample` takes so many calls by chance. `progress` is told the calls done.
+    `encryption` opens what the ledger sealed. `since` and `until` are half-open; `sample` takes so many calls by
+    chance. `progress` is told the calls done.
     RulebookError when the candidate could not go live.
     """
     candidate = _candidate(files)
-    ledger = Ledger.open(url)
+    ledger = Ledger.open(url, encryption)
     ids = _sampled(ledger.answered_between(since, until), sample)
     chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
     tally = _Tally()
@@ -122,7 +125,7 @@ def what_if(
         trial = _Trial(ledger, candidate)
         tallies: Iterator[_Tally] = (trial.try_out(chunk) for chunk in chunks)
     else:
-        tallies = _in_processes(url, files, chunks, processes)
+        tallies = _in_processes(url, files, encryption, chunks, processes)
     for part in tallies:
         tally.add(part)
         progress(tally.calls, len(ids))
@@ -146,11 +149,15 @@ def _sampled(ids: Sequence[str], sample: int | None) -> Sequence[str]:
 
 
 def _in_processes(
-    url: str, files: Mapping[str, str], chunks: Sequence[Sequence[str]], processes: int
+    url: str,
+    files: Mapping[str, str],
+    encryption: Encryption | None,
+    chunks: Sequence[Sequence[str]],
+    processes: int,
 ) -> Iterator[_Tally]:
     """Tallies as they come. Processes are started afresh: a server with threads may not fork."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start, (url, dict(files))) as pool:
+    with ProcessPoolExecutor(processes, context, _start, (url, dict(files), encryption)) as pool:
         under_way: list[Future[_Tally]] = [pool.submit(_try_out, chunk) for chunk in chunks]
         for each in as_completed(under_way):
             yield each.result()
@@ -159,10 +166,10 @@ def _in_processes(
 _trial: _Trial
 
 
-def _start(url: str, files: Mapping[str, str]) -> None:
+def _start(url: str, files: Mapping[str, str], encryption: Encryption | None) -> None:
     """In a new process: open the ledger and load the candidate once."""
     global _trial  # noqa: PLW0603  # one for a process, whose calls share it
-    _trial = _Trial(Ledger.open(url), _candidate(files))
+    _trial = _Trial(Ledger.open(url, encryption), _candidate(files))
 
 
 def _try_out(chunk: Sequence[str]) -> _Tally:

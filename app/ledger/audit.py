@@ -7,22 +7,23 @@ from collections.abc import Iterator
 import zstandard
 from sqlalchemy import Connection, except_, select
 
+from app.errors import EncryptionError
 from app.ledger import chain
-from app.ledger.blobs import unpack
-from app.ledger.rows import Row, split_exchange
+from app.ledger.blobs import Blobs
+from app.ledger.rows import Row, assertion_blobs, invocation_blob, split_exchange
 from app.ledger.tables import assertion, card, event, feedback, invocation, publication, returned_form
 
 _BATCH = 200
 
 
-def audit(connection: Connection) -> list[str]:
+def audit(connection: Connection, blobs: Blobs) -> list[str]:
     """What is wrong, one line a fault, each naming the event or row; [] is good."""
-    return [*_walk(connection), *_off_the_chain(connection)]
+    return [*_walk(connection, blobs), *_off_the_chain(connection)]
 
 
-def _walk(connection: Connection) -> Iterator[str]:
+def _walk(connection: Connection, blobs: Blobs) -> Iterator[str]:
     seq, previous = 0, chain.GENESIS
-    digests = _Digests(connection)
+    digests = _Digests(connection, blobs)
     for row in _events(connection):
         where = f"event {row['seq']}"
         if row["seq"] != seq + 1:
@@ -49,8 +50,9 @@ def _events(connection: Connection) -> Iterator[Row]:
 class _Digests:
     """Digests of stored rows. The events of one call are neighbours, so its invocation is read once for them all."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, blobs: Blobs) -> None:
         self._connection = connection
+        self._blobs = blobs
         self._invocation_id: str | None = None
         self._invocation_faults: list[str] = []
         self._invocation_digest: str | None = None
@@ -71,9 +73,12 @@ class _Digests:
             return faults
         told: str | None = None
         if row["assertion_id"] is not None:
-            told = self._assertion_digest(row["assertion_id"])
+            try:
+                told = self._assertion_digest(row["assertion_id"])
+            except (EncryptionError, zstandard.ZstdError, MemoryError) as error:
+                return [*faults, f"assertion {row['assertion_id']} cannot be read{_because(error)}"]
             if told is None:
-                return [*faults, f"assertion {row['assertion_id']} is missing or cannot be read"]
+                return [*faults, f"assertion {row['assertion_id']} is missing"]
         if row["payload_hash"] != chain.payload_hash(self._invocation_digest, told, self._cards_digest):
             of = "" if told is None else f" or assertion {row['assertion_id']}"
             faults.append(f"invocation {row['invocation_id']} with its cards{of} is not what was recorded")
@@ -115,10 +120,10 @@ class _Digests:
             return
         row = found._asdict()
         try:
-            request, response = split_exchange(row)
-            read, basis = (None if row[name] is None else unpack(row[name]) for name in ("fetched", "basis"))
-        except (zstandard.ZstdError, MemoryError):
-            self._invocation_faults = [f"invocation {invocation_id} cannot be read"]
+            request, response = split_exchange(row, self._blobs)
+            read, basis = (invocation_blob(row, name, self._blobs) for name in ("fetched", "basis"))
+        except (EncryptionError, zstandard.ZstdError, MemoryError) as error:
+            self._invocation_faults = [f"invocation {invocation_id} cannot be read{_because(error)}"]
             return
         self._invocation_digest = chain.invocation_digest(row, read, basis)
         shown = self._connection.execute(select(card).where(card.c.invocation_id == invocation_id))
@@ -135,10 +140,12 @@ class _Digests:
         if found is None:
             return None
         row = found._asdict()
-        try:
-            return chain.assertion_digest(row, unpack(row["facts"]), unpack(row["answer"]))
-        except (zstandard.ZstdError, MemoryError):
-            return None
+        return chain.assertion_digest(row, *assertion_blobs(row, self._blobs))
+
+
+def _because(error: Exception) -> str:
+    """Why something sealed does not open; other errors' texts add nothing."""
+    return f": {error}" if isinstance(error, EncryptionError) else ""
 
 
 def _off_the_chain(connection: Connection) -> Iterator[str]:

@@ -8,9 +8,11 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select
 
+from app.encryption import Encryption
 from app.errors import LedgerError
 from app.ledger import chain, schema, standing
 from app.ledger.audit import audit
+from app.ledger.blobs import Blobs
 from app.ledger.feedback import feedback_report
 from app.ledger.measured import MeasuredCall, measured_calls
 from app.ledger.publication import Publication, PublicationRecord
@@ -26,6 +28,7 @@ from app.ledger.records import (
     StoredFeedback,
     StoredInvocation,
 )
+from app.ledger.reseal import Resealed, reseal
 from app.ledger.returned_form import (
     FormError,
     ReturnedForm,
@@ -83,8 +86,10 @@ class Ledger:
     workers too.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, encryption: Encryption | None = None) -> None:
         self._store = store
+        self._encryption = encryption
+        self._blobs = Blobs(encryption)
         self._together = Together(self._write_calls, WAIT_S)
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
         member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
@@ -94,10 +99,12 @@ class Ledger:
         )
 
     @classmethod
-    def open(cls, url: str, *, synchronous: Synchronous = "full") -> Self:
+    def open(cls, url: str, encryption: Encryption | None = None, *, synchronous: Synchronous = "full") -> Self:
         """The ledger at `sqlite:///path` (made and migrated where needed) or `postgresql://…` (at head already).
 
-        `synchronous` is SQLite's: "full" survives a power cut, "normal" may lose the last answers to one.
+        `encryption` seals what is written of patients and opens what was sealed; without it nothing is, and sealed
+        rows cannot be read. `synchronous` is SQLite's: "full" survives a power cut, "normal" may lose the last answers
+        to one.
         """
         store = Store(url, synchronous)
         if store.dialect == "sqlite":
@@ -110,7 +117,7 @@ class Ledger:
                     " run `signpost ledger migrate`"
                 )
         store.close_idle()
-        return cls(store)
+        return cls(store, encryption)
 
     @staticmethod
     def migrate(url: str) -> None:
@@ -131,8 +138,8 @@ class Ledger:
         doing = f"invocation {call.invocation_id} was not recorded"
         honoured = self._honoured(doing, call.honoured)
         try:
-            asked = invocation_row(call)
-            answered = [assertion_row(record, call.invocation_id) for record in call.assertions]
+            asked = invocation_row(call, self._blobs)
+            answered = [assertion_row(record, call.invocation_id, self._blobs) for record in call.assertions]
             shown = [card_row(record, call.invocation_id) for record in call.cards]
             events = _events(call, asked, answered, shown, honoured)
         except Exception as error:
@@ -155,7 +162,7 @@ class Ledger:
             by_id = {row.assertion_id: row._asdict() for row in rows}
             if not by_id.keys() >= set(ids):
                 raise LedgerError(f"{doing}: an assertion it honours is not in the ledger")
-            earlier = [(stored_assertion(by_id[each]), by_id[each]) for each in ids]
+            earlier = [(self._stored_assertion(by_id[each]), by_id[each]) for each in ids]
             return [(found, chain.assertion_digest(row, found.facts, found.answer)) for found, row in earlier]
 
         return self._store.read(doing, find)
@@ -246,12 +253,12 @@ class Ledger:
     def assertion(self, assertion_id: str) -> StoredAssertion | None:
         """The assertion of that id, None where there is none."""
         query = select(assertion).where(assertion.c.assertion_id == assertion_id)
-        return next(iter(self._find(query, stored_assertion)), None)
+        return next(iter(self._find(query, self._stored_assertion)), None)
 
     def assertions_of(self, invocation_id: str) -> list[StoredAssertion]:
         """The assertions an invocation's response made, by order; [] for an unknown invocation."""
         of = select(assertion).where(assertion.c.invocation_id == invocation_id)
-        return self._find(of.order_by(assertion.c.order_ref, assertion.c.assertion_id), stored_assertion)
+        return self._find(of.order_by(assertion.c.order_ref, assertion.c.assertion_id), self._stored_assertion)
 
     def standing_assertion(
         self,
@@ -268,7 +275,7 @@ class Ledger:
         one of that rulebook. None where there is none. Which hook it answered is in its invocation.
         """
         query = standing.standing(member_id, order_ref, content_hash, coverage_ref, rulebook_hash, on)
-        return next(iter(self._find(query, stored_assertion)), None)
+        return next(iter(self._find(query, self._stored_assertion)), None)
 
     def latest_for_order(self, member_id: str, order_ref: str, coverage_ref: str) -> StoredAssertion | None:
         """The newest assertion for a member's order under a coverage, expired or not: what a new one supersedes."""
@@ -281,7 +288,7 @@ class Ledger:
             if row is None:
                 return None
             names = (column[0] for column in cursor.description)
-            return stored_assertion(dict(zip(names, row, strict=True)))
+            return self._stored_assertion(dict(zip(names, row, strict=True)))
 
         return self._store.read_fast("the ledger could not be read", find)
 
@@ -369,7 +376,7 @@ class Ledger:
     def invocation(self, invocation_id: str) -> StoredInvocation | None:
         """The invocation of that id, None where there is none."""
         query = select(invocation).where(invocation.c.invocation_id == invocation_id)
-        return next(iter(self._find(query, stored_invocation)), None)
+        return next(iter(self._find(query, self._stored_invocation)), None)
 
     def answered_between(self, since: datetime | None, until: datetime | None) -> list[str]:
         """Ids of the invocations that were answered (HTTP below 400) from `since` up to, not including, `until`."""
@@ -383,12 +390,18 @@ class Ledger:
     def recent(self, limit: int) -> list[StoredInvocation]:
         """The latest invocations, newest first."""
         newest = select(invocation).order_by(invocation.c.received_at.desc(), invocation.c.invocation_id)
-        return self._find(newest.limit(limit), stored_invocation)
+        return self._find(newest.limit(limit), self._stored_invocation)
 
     def rulebook(self, rulebook_hash: str) -> RulebookRecord | None:
         """The rulebook version of that hash, None where there is none."""
         query = select(rulebook).where(rulebook.c.hash == rulebook_hash)
         return next(iter(self._find(query, stored_rulebook)), None)
+
+    def _stored_assertion(self, row: Row) -> StoredAssertion:
+        return stored_assertion(row, self._blobs)
+
+    def _stored_invocation(self, row: Row) -> StoredInvocation:
+        return stored_invocation(row, self._blobs)
 
     def _find(self, query: Select[Any], record: Callable[[Row], T]) -> list[T]:
         def find(connection: Connection) -> list[T]:
@@ -402,7 +415,18 @@ class Ledger:
         Reads the whole store. It cannot see that the newest events were cut off together with all their rows:
         for that, keep the last event's hash somewhere else.
         """
-        return self._store.read_snapshot("the ledger could not be verified", audit)
+        return self._store.read_snapshot(
+            "the ledger could not be verified", lambda connection: audit(connection, self._blobs)
+        )
+
+    def reseal(self) -> Resealed:
+        """Seal under the first key what is not: written under an older one, or before blobs were sealed.
+
+        Writers get their turn after every few rows. LedgerError without keys.
+        """
+        if self._encryption is None:
+            raise LedgerError("nothing can be sealed: no key is at hand")
+        return reseal(self._store, self._encryption)
 
     def healthy(self) -> None:
         """Return when the ledger could be written now: its lock can be had and its chain takes a write."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.ledger.blobs import pack, unpack
+from app.ledger.blobs import Blobs, pack, unpack
 from app.ledger.chain import content_digest
 from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.records import (
@@ -38,7 +38,7 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def invocation_row(call: Invocation) -> Row:
+def invocation_row(call: Invocation, blobs: Blobs) -> Row:
     """The `invocation` row of a call; ValueError where the request is not of the size it is said to be.
 
     Numbers are brought to their column's type: the digest sees what is stored.
@@ -60,27 +60,37 @@ def invocation_row(call: Invocation) -> Row:
         "request_size": call.request_size,
         "request_sha256": call.request_sha256,
         "response_sha256": content_digest(call.response),
-        "exchange": pack((call.request or b"") + call.response),
+        "exchange": blobs.keep((call.request or b"") + call.response, "invocation.exchange", call.invocation_id),
         "token_use": call.token_use,
         "rulebook_hash": call.rulebook_hash,
-        "fetched": None if call.fetched is None else pack(call.fetched),
-        "basis": None if call.basis is None else pack(call.basis),
+        "fetched": _keep_optional(blobs, call.fetched, "invocation.fetched", call.invocation_id),
+        "basis": _keep_optional(blobs, call.basis, "invocation.basis", call.invocation_id),
         "timings": _json(call.timings),
         "issues": _json(call.issues),
     }
 
 
-def split_exchange(row: Mapping[str, Any]) -> tuple[bytes | None, bytes]:
+def _keep_optional(blobs: Blobs, content: bytes | None, column: str, key: str) -> bytes | None:
+    return None if content is None else blobs.keep(content, column, key)
+
+
+def invocation_blob(row: Mapping[str, Any], name: str, blobs: Blobs) -> bytes | None:
+    """What is kept in the column `name` of an `invocation` row; None where nothing is."""
+    kept = row[name]
+    return None if kept is None else blobs.give(kept, f"invocation.{name}", row["invocation_id"])
+
+
+def split_exchange(row: Mapping[str, Any], blobs: Blobs) -> tuple[bytes | None, bytes]:
     """Request, None where it was not kept, and response."""
-    exchange = unpack(row["exchange"])
+    exchange = blobs.give(row["exchange"], "invocation.exchange", row["invocation_id"])
     if not row["request_kept"]:
         return None, exchange
     return exchange[: row["request_size"]], exchange[row["request_size"] :]
 
 
-def stored_invocation(row: Mapping[str, Any]) -> StoredInvocation:
+def stored_invocation(row: Mapping[str, Any], blobs: Blobs) -> StoredInvocation:
     """An `invocation` row as a record."""
-    request, response = split_exchange(row)
+    request, response = split_exchange(row, blobs)
     return StoredInvocation(
         invocation_id=row["invocation_id"],
         received_at=datetime.fromisoformat(row["received_at"]),
@@ -99,14 +109,14 @@ def stored_invocation(row: Mapping[str, Any]) -> StoredInvocation:
         response_sha256=row["response_sha256"],
         token_use=row["token_use"],
         rulebook_hash=row["rulebook_hash"],
-        fetched=None if row["fetched"] is None else unpack(row["fetched"]),
-        basis=None if row["basis"] is None else unpack(row["basis"]),
+        fetched=invocation_blob(row, "fetched", blobs),
+        basis=invocation_blob(row, "basis", blobs),
         timings=msgspec.json.decode(row["timings"], type=dict[str, float]),
         issues=msgspec.json.decode(row["issues"], type=tuple[str, ...]),
     )
 
 
-def assertion_row(record: AssertionRecord, invocation_id: str) -> Row:
+def assertion_row(record: AssertionRecord, invocation_id: str, blobs: Blobs) -> Row:
     """The `assertion` row of a determination given in an invocation."""
     return {
         "assertion_id": record.assertion_id,
@@ -121,14 +131,21 @@ def assertion_row(record: AssertionRecord, invocation_id: str) -> Row:
         "content_hash": record.content_hash,
         "expires_on": None if record.expires_on is None else record.expires_on.isoformat(),
         "rule_ids": _json(record.rule_ids),
-        "facts": pack(record.facts),
-        "answer": pack(record.answer),
+        "facts": blobs.keep(record.facts, "assertion.facts", record.assertion_id),
+        "answer": blobs.keep(record.answer, "assertion.answer", record.assertion_id),
         "supersedes": record.supersedes,
     }
 
 
-def stored_assertion(row: Mapping[str, Any]) -> StoredAssertion:
+def assertion_blobs(row: Mapping[str, Any], blobs: Blobs) -> tuple[bytes, bytes]:
+    """Facts and answer of an `assertion` row."""
+    key = row["assertion_id"]
+    return blobs.give(row["facts"], "assertion.facts", key), blobs.give(row["answer"], "assertion.answer", key)
+
+
+def stored_assertion(row: Mapping[str, Any], blobs: Blobs) -> StoredAssertion:
     """An `assertion` row as a record."""
+    facts, answer = assertion_blobs(row, blobs)
     return StoredAssertion(
         assertion_id=row["assertion_id"],
         invocation_id=row["invocation_id"],
@@ -142,8 +159,8 @@ def stored_assertion(row: Mapping[str, Any]) -> StoredAssertion:
         content_hash=row["content_hash"],
         expires_on=None if row["expires_on"] is None else date.fromisoformat(row["expires_on"]),
         rule_ids=msgspec.json.decode(row["rule_ids"], type=tuple[str, ...]),
-        facts=unpack(row["facts"]),
-        answer=unpack(row["answer"]),
+        facts=facts,
+        answer=answer,
         supersedes=row["supersedes"],
     )
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from app.errors import LedgerError
+from app.errors import EncryptionError, LedgerError
 
 T = TypeVar("T")
 Cursor: TypeAlias = DBAPICursor
@@ -233,6 +233,8 @@ _MEANING = {
 
 def _reason(error: Exception) -> str:
     """Why, without anything a row could have contributed: SQLite's own texts name only columns."""
+    if isinstance(error, EncryptionError):
+        return str(error)
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if state in _MEANING:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from app import create_app
 from app.cli import main
 from app.crd import whatif
 from app.crd.whatif import WhatIf, what_if
+from app.encryption import Encryption
 from app.errors import RulebookError
 from app.rulebook.rulebook import read_files
 from app.settings import ROOT, Settings
@@ -52,8 +54,11 @@ def files() -> Files:
     return read_files(ROOT / "rules", ROOT / "questionnaires")
 
 
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'ledger.sqlite'}"
+def asked_again(folder: Path, files: Files, **how: Any) -> WhatIf:
+    """What-if of the service that has its data in that folder."""
+    settings = Settings(data_dir=folder)
+    url = f"sqlite:///{folder / 'ledger.sqlite'}" if (folder / "ledger.sqlite").exists() else settings.ledger_url
+    return what_if(url, files, encryption=Encryption.of_settings(settings), **how)
 
 
 def row(files: Files, rule_id: str, change: Callable[[str], str]) -> Files:
@@ -67,7 +72,7 @@ def changes(told: WhatIf) -> set[tuple[str, str, str]]:
 
 
 def test_the_same_rules_answer_the_same_without_trying(asked: Path, files: Files) -> None:
-    told = what_if(url(asked), files)
+    told = asked_again(asked, files)
     assert (told.calls, told.replayed, told.decided_once) == (6, 6, 6)
     assert (told.orders, told.members, told.changed_orders, told.groups) == (6, 1, 0, ())
 
@@ -130,7 +135,7 @@ def test_what_would_change(
 ) -> None:
     candidate = change(files)
     assert candidate != files
-    told = what_if(url(asked), candidate)
+    told = asked_again(asked, candidate)
     assert changes(told) == expected or expected <= changes(told)
     assert told.decided_once == once
     assert told.changed_orders == (2 if expected else 0)
@@ -144,23 +149,23 @@ def test_processes_share_the_work(asked: Path, files: Files, monkeypatch: pytest
     monkeypatch.setattr(whatif, "_CHUNK", 2)
     candidate = row(files, "adalimumab", lambda line: line.replace(",pharmacy,,,,yes,", ",medical,,,,yes,"))
     steps: list[tuple[int, int]] = []
-    told = what_if(url(asked), candidate, processes=2, progress=lambda done, of: steps.append((done, of)))
+    told = asked_again(asked, candidate, processes=2, progress=lambda done, of: steps.append((done, of)))
     assert steps == [(2, 6), (4, 6), (6, 6)]
-    assert told == what_if(url(asked), candidate)
+    assert told == asked_again(asked, candidate)
 
 
 def test_when_and_how_many(asked: Path, files: Files) -> None:
     now = datetime.now(UTC)
-    assert what_if(url(asked), files, since=now - timedelta(days=1), until=now + timedelta(days=1)).calls == 6
-    assert what_if(url(asked), files, since=now + timedelta(days=1)).calls == 0
-    assert what_if(url(asked), files, until=now - timedelta(days=1)).calls == 0
-    assert what_if(url(asked), files, sample=2).calls == 2
-    assert what_if(url(asked), files, sample=99).calls == 6
+    assert asked_again(asked, files, since=now - timedelta(days=1), until=now + timedelta(days=1)).calls == 6
+    assert asked_again(asked, files, since=now + timedelta(days=1)).calls == 0
+    assert asked_again(asked, files, until=now - timedelta(days=1)).calls == 0
+    assert asked_again(asked, files, sample=2).calls == 2
+    assert asked_again(asked, files, sample=99).calls == 6
 
 
 def test_rules_that_could_not_go_live_are_not_tried(asked: Path, files: Files) -> None:
     with pytest.raises(RulebookError, match=r"benefit_routes.csv"):
-        what_if(url(asked), {**files, ROUTES: "rule_id\n"})
+        asked_again(asked, {**files, ROUTES: "rule_id\n"})
 
 
 def test_what_was_not_read_at_the_time_is_not_guessed(
@@ -180,7 +185,7 @@ def test_what_was_not_read_at_the_time_is_not_guessed(
             "      %conditions.exists(code.memberOf", "      %allergies.exists() or %conditions.exists(code.memberOf", 1
         ),
     }
-    told = what_if(settings.ledger_url, candidate)
+    told = asked_again(settings.data_dir, candidate)
     assert told.replayed == 0
     assert told.not_replayed == (
         ("The rules ask for more than was known: the EHR was not asked for AllergyIntolerance at the time.", 1),
@@ -193,7 +198,7 @@ def test_a_rulebook_that_is_gone_is_counted(app: Flask, ehr: EhrActions, setting
     with sqlite3.connect(settings.data_dir / "ledger.sqlite") as connection:
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("DELETE FROM rulebook")
-    told = what_if(settings.ledger_url, files)
+    told = asked_again(settings.data_dir, files)
     ((reason, count),) = told.not_replayed
     assert "is not in the ledger" in reason
     assert (told.calls, told.replayed, count) == (1, 0, 1)

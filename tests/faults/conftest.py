@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 import requests
 
+from app.encryption import Encryption
 from app.ledger import Ledger
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 from tests.ehr_actions import COVERAGE_INFORMATION, example
 from tests.servers import free_port
 
@@ -98,7 +99,8 @@ class Service:
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """Its ledger, from outside."""
-        ledger = Ledger.open(self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}")
+        url = self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+        ledger = Ledger.open(url, Encryption.of_settings(Settings(data_dir=self.data_dir)))
         try:
             yield ledger
         finally:

@@ -157,9 +157,10 @@ def _check(folder: Path, settings: Settings) -> Checked:
 
 def _ledger(settings: Settings) -> Ledger:
     """The ledger, made when it is not there yet: publishing comes before the first start."""
+    from app.encryption import Encryption
     from app.ledger import Ledger
 
-    ledger = Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)
+    ledger = Ledger.open(settings.ledger_url, Encryption.of_settings(settings), synchronous=settings.sqlite_synchronous)
     click.get_current_context().call_on_close(ledger.close)
     return ledger
 

@@ -42,6 +42,7 @@ def whatif(
     """
     from app.cli.opened import open_ledger
     from app.crd.whatif import what_if
+    from app.encryption import Encryption
     from app.rulebook.rulebook import read_files
 
     settings = settings_from(data_dir=data_dir)
@@ -51,6 +52,7 @@ def whatif(
         told = what_if(
             settings.ledger_url,
             read_files(new, settings.questionnaires),
+            encryption=Encryption.of_settings(settings),
             since=since,
             until=until,
             sample=sample,
