@@ -8,6 +8,7 @@ import click
 
 from app.cli.clients import clients
 from app.cli.demo import demo
+from app.cli.doctor import doctor
 from app.cli.feedback import feedback
 from app.cli.hook import hook
 from app.cli.ledger import ledger
@@ -36,5 +37,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, demo, hook, rules, questionnaires, clients, ledger, replay, feedback, metrics):
+for command in (serve, demo, hook, rules, questionnaires, clients, ledger, replay, feedback, metrics, doctor):
     main.add_command(command)

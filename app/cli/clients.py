@@ -104,7 +104,7 @@ def check(clients_file: Path | None, data_dir: Path | None) -> None:
     failed = 0
     for client in _registry(clients_file, data_dir).values():
         click.echo(client.name)
-        told = [*_check_keys(client, pool), *_check_hosts(client)]
+        told = check_client(client, pool)
         for good, words in told:
             click.echo(f"  {'ok  ' if good else 'FAIL'} {words}")
         failed += not all(good for good, _ in told)
@@ -112,6 +112,11 @@ def check(clients_file: Path | None, data_dir: Path | None) -> None:
     if failed:
         click.echo(f"{failed} of the clients could not be answered.", err=True)
         sys.exit(1)
+
+
+def check_client(client: Client, pool: ConnectionPool) -> list[tuple[bool, str]]:
+    """Whether a client's keys can be had and its hosts have addresses that may be called: each in words."""
+    return [*_check_keys(client, pool), *_check_hosts(client)]
 
 
 def _check_keys(client: Client, pool: ConnectionPool) -> list[tuple[bool, str]]:

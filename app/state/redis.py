@@ -77,6 +77,16 @@ class RedisState:
         """Return when the server can be written: a read-only replica will not do."""
         self.set("ping", b"", 1)
 
+    def clock(self) -> float:
+        """The server's own clock, in seconds since the epoch."""
+        seconds, microseconds = self._run(self._redis.time)
+        return seconds + microseconds / 1e6
+
+    def may_forget(self) -> bool:
+        """Whether the server, when it is full, drops entries before their time."""
+        memory = cast(dict[str, object], self._run(lambda: self._redis.info("memory")))
+        return bool(memory.get("maxmemory")) and memory.get("maxmemory_policy") != "noeviction"
+
     def close(self) -> None:
         """Close the connections nobody is using; the next use opens new ones."""
         self._redis.close()
