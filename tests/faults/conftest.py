@@ -68,6 +68,18 @@ class Service:
             self.told += assertions_in(response)
         return response
 
+    def ready(self) -> bool:
+        """Whether it answers; fails when it has ended."""
+        assert self.process.poll() is None, "the service ended"
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def rulebook(self) -> str:
+        """The label of its live rules."""
+        return str(requests.get(f"{self.url}/readyz", timeout=2).json()["rulebook"])
+
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -143,21 +155,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         )
         service = Service(f"http://127.0.0.1:{port}", process, tmp_path / "data", rules, settings.get("database_url"))
         running.append(service)
-        wait_until(lambda: _ready(service), "the service is ready")
+        wait_until(lambda: service.ready(), "the service is ready")
         return service
 
     yield _start
     for service in running:
         service.process.terminate()
         service.process.wait(timeout=30)
-
-
-def _ready(service: Service) -> bool:
-    assert service.process.poll() is None, "the service ended"
-    try:
-        return requests.get(f"{service.url}/readyz", timeout=2).ok
-    except requests.RequestException:
-        return False
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
