@@ -93,11 +93,17 @@ class CodeList:
                 exact.add((system, code))
         return cls(name, frozenset(exact), tuple(prefixes))
 
+    def has_any(self, codes: Iterable[Code]) -> bool:
+        """Whether one of these codes is in the list."""
+        if not self.exact.isdisjoint(codes):
+            return True
+        return self._starts is not None and any(map(self._starts_as, codes))
+
     def __contains__(self, code: object) -> bool:
         if code in self.exact:
             return True
-        if self._starts is None or not isinstance(code, tuple):
-            return False
-        system, value = code
-        starts = self._starts.get(system)
-        return starts is not None and value.startswith(starts)
+        return self._starts is not None and isinstance(code, tuple) and self._starts_as(code)
+
+    def _starts_as(self, code: Code) -> bool:
+        starts = self._starts.get(code[0]) if self._starts is not None else None
+        return starts is not None and code[1].startswith(starts)

@@ -10,6 +10,8 @@ from app.errors import InvalidRequest
 from app.fhir import bundles, references
 from app.fhir.ehr import Fetched
 from app.hooks.request import HookRequest
+from app.rulebook.codes import codes_of
+from benefit_router import Code
 
 Origin = Literal["context", "prefetch", "query"]
 Resource = dict[str, Any]
@@ -36,7 +38,11 @@ class Chart:
         self.failed: set[str] = set()
         self.partial: set[str] = set()
         self._entries: dict[str, Entry] = {}
+        self._by_type: dict[str, list[Resource]] = {}
         self._by_url: dict[str, str] = {}
+        # What `record_of` and `codes_of` found: several rules and forms look at the same of the record.
+        self._records: dict[str, tuple[Resource, ...]] = {}
+        self._codes: dict[int, tuple[Any, tuple[Code, ...]]] = {}
 
     @classmethod
     def from_request(cls, request: HookRequest) -> Chart:
@@ -61,13 +67,14 @@ class Chart:
         elif value["resourceType"] == "OperationOutcome":
             self.failed.add(name)
         elif bundles.is_bundle(value):
-            sent = list(bundles.entries(value))
-            for entry in sent:
-                self.add(entry.resource, "prefetch", entry.full_url)
-            if sent and (bundles.next_link(value) is not None or next(bundles.issues(value), None) is not None):
-                self.partial.add(name)
+            sent = bundles.entries(value)
+            for full_url, resource in sent:
+                self.add(resource, "prefetch", full_url)
+            troubled = bundles.has_issues(value)
             if not sent:
-                (self.empty if next(bundles.issues(value), None) is None else self.failed).add(name)
+                (self.failed if troubled else self.empty).add(name)
+            elif troubled or bundles.next_link(value) is not None:
+                self.partial.add(name)
         else:
             if value["resourceType"] == "Patient" and value.get("id") != self.patient_id:
                 raise InvalidRequest(
@@ -84,15 +91,17 @@ class Chart:
             key = f"{resource.get('resourceType')}?{full_url}"  # a prefetched resource known only by its URL
         if key is None:
             return
-        self._entries.setdefault(key, Entry(resource, origin))
+        if key not in self._entries:
+            self._entries[key] = Entry(resource, origin)
+            self._by_type.setdefault(str(resource.get("resourceType")), []).append(resource)
+            self._records.clear()
         if full_url is not None:
             self._by_url.setdefault(full_url.lower() if full_url.startswith("urn:") else full_url, key)
 
     def add_fetched(self, wanted: str, fetched: Fetched) -> None:
         """Take in what the EHR gave. A record of another patient is trouble, and is not looked at."""
         for resource in fetched.resources:
-            patient = references.patient_of(resource)
-            if patient is not None and patient.kind in ("relative", "absolute") and patient.id != self.patient_id:
+            if self.of_another(resource):
                 self.trouble[wanted] = "The EHR answered with the record of another patient."
                 return
             self.add(resource, "query")
@@ -114,11 +123,29 @@ class Chart:
 
     def of_type(self, kind: str) -> list[Resource]:
         """Every resource of a type, in the order it came."""
-        return [entry.resource for entry in self._entries.values() if entry.resource.get("resourceType") == kind]
+        return list(self._by_type.get(kind, ()))
 
-    def in_context(self) -> Iterator[Resource]:
-        """The resources of the hook's context: the drafts."""
-        return (entry.resource for entry in self._entries.values() if entry.origin == "context")
+    def record_of(self, kind: str) -> tuple[Resource, ...]:
+        """Every resource of a type that is part of the patient's record: no draft, and no other patient's."""
+        found = self._records.get(kind)
+        if found is None:
+            drafts = {id(entry.resource) for entry in self._entries.values() if entry.origin == "context"}
+            of_kind = self._by_type.get(kind, ())
+            found = tuple(each for each in of_kind if id(each) not in drafts and not self.of_another(each))
+            self._records[kind] = found
+        return found
+
+    def of_another(self, resource: Resource) -> bool:
+        """Whether a resource says that it is about another patient than the hook's."""
+        patient = references.patient_of(resource)
+        return patient is not None and patient.kind in ("relative", "absolute") and patient.id != self.patient_id
+
+    def codes_of(self, value: Any) -> tuple[Code, ...]:
+        """The codes of a Coding or CodeableConcept of this call's resources, read once."""
+        kept = self._codes.get(id(value))
+        if kept is None:
+            kept = self._codes[id(value)] = (value, codes_of(value))  # held, so that its id stays its own
+        return kept[1]
 
     def from_query(self) -> Iterator[Resource]:
         """What was read from the EHR during this call."""

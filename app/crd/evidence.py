@@ -63,10 +63,13 @@ class Evidence:
             reference = references.parse(value)
             if reference is not None:
                 found = self._contained(reference) if reference.kind == "contained" else self._resolve(value)
-                return None if found is None else self._rulebook.member_of(found.get("code"), value_set)
+                return None if found is None else self._in_list(found.get("code"), value_set)
             if "display" in value:
                 return None  # a Reference, or a Coding, that says what it means in words only
-        return self._rulebook.member_of(value, value_set)
+        return self._in_list(value, value_set)
+
+    def _in_list(self, value: Any, value_set: str) -> bool | None:
+        return self._rulebook.member_of(value, value_set, self.chart.codes_of)
 
     def _contained(self, reference: references.Reference) -> Resource | None:
         """What a `#id` stands for. It does not say which resource holds it, so it must be the only one of its id."""

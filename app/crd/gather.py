@@ -126,14 +126,8 @@ def gather_record(
 
 def sent(kind: str, resource_type: str, chart: Chart, *, partial: bool) -> Kept:
     """What the client sent of the record on its own account; drafts and other patients' records are no part of it."""
-    drafts = {id(resource) for resource in chart.in_context()}
-    found = []
-    for resource in chart.of_type(resource_type):
-        patient = references.patient_of(resource)
-        others = patient is not None and patient.kind in ("relative", "absolute") and patient.id != chart.patient_id
-        if id(resource) not in drafts and not others:
-            found.append(resource)
-    return Kept(tuple(found), f"the patient's {kind} were sent only in part" if partial else None)
+    problem = f"the patient's {kind} were sent only in part" if partial else None
+    return Kept(chart.record_of(resource_type), problem)
 
 
 def _search(kind: str, patient_id: str, names: set[str] | None, lists: Mapping[str, CodeList]) -> Search:

@@ -7,7 +7,7 @@ for a limited time. The token is not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -116,7 +116,7 @@ def take(
         if one.play is not None and any(form in rulebook.prefills for form in forms)
     ]
     today = now.date()
-    searches = [search for plan in plans for search in plan.searches(today)]
+    searches = [search for plan in plans for search in plan.searches(today)] if ehr is not None else []
     fetched = ehr.fetch(list(dict.fromkeys(searches))) if ehr is not None and searches else {}
     return {plan.record.assertion_id: plan.snapshot(fetched, now) for plan in plans}
 
@@ -182,12 +182,13 @@ class _Plan:
             if whole is None:
                 whole = self._read(need, fetched, now.date())
             own = [each for each in whole.resources if each.get("resourceType") == KINDS[need.kind]]
-            drugs += [each for each in whole.resources if each.get("resourceType") == "Medication"]
-            drugs += [drug for each in own if (drug := self._drug(each)) is not None]
-            narrowed = tuple(each for each in own if wanted(each, need, now.date(), drugs, self._rulebook.member_of))
+            if need.kind == "medications":
+                drugs += [each for each in whole.resources if each.get("resourceType") == "Medication"]
+                drugs += [drug for each in own if (drug := self._drug(each)) is not None]
+            narrowed = tuple(each for each in own if wanted(each, need, now.date(), drugs, self._member_of))
             kept.setdefault(need.kind, []).append(Kept(narrowed, whole.problem))
         record = {kind: _together(parts) for kind, parts in kept.items()}
-        named = {drug_key(each) for part in record.values() for each in part.resources} - {None}
+        named = {drug_key(each) for each in record["medications"].resources} if drugs else set()
         related = [drug for drug in drugs if references.resource_key(drug) in named]
         if "order" in self._names:
             related += named_by(self._chart, facts.order.resource)
@@ -208,16 +209,13 @@ class _Plan:
             brought = sent(need.kind, KINDS[need.kind], self._chart, partial=True)
             words = f"the patient's {need.kind} could not be read: the call gives no access to the EHR"
             return Kept(brought.resources, words)
-        for resource in result.resources:
-            patient = references.patient_of(resource)
-            if (
-                patient is not None
-                and patient.kind in ("relative", "absolute")
-                and patient.id != self._chart.patient_id
-            ):
-                return Kept((), "the EHR answered with the record of another patient")
+        if any(self._chart.of_another(resource) for resource in result.resources):
+            return Kept((), "the EHR answered with the record of another patient")
         problem = f"the patient's {need.kind} could not be read: {result.problem}" if result.problem else None
         return Kept(result.resources, problem)
+
+    def _member_of(self, value: Any, value_set: str) -> bool | None:
+        return self._rulebook.member_of(value, value_set, self._chart.codes_of)
 
     def _drug(self, resource: Resource) -> Resource | None:
         return self._chart.resolve(resource.get("medicationReference"))
@@ -239,23 +237,30 @@ def wanted(
 
     `drugs` are the Medications at hand, which most medication requests name theirs by.
     """
-    if security_labels.restricted(resource):
-        return False
+    # The codes first: most of a record is about something else.
+    if need.codes is not None:
+        name = f"list:{need.codes}"
+        if not any(member_of(each, name) for each in _concepts(resource, need, drugs)):
+            return False
     if need.within_days is not None and need.kind in _DAY:
         day = _day_of(resource, _DAY[need.kind][1])
         if day is not None and day < _first_day(need, today):
             return False
-    return need.codes is None or any(member_of(each, f"list:{need.codes}") for each in _concepts(resource, need, drugs))
+    return not security_labels.restricted(resource)
 
 
-def _concepts(resource: Resource, need: Need, drugs: Sequence[Resource]) -> Iterator[Any]:
+def _concepts(resource: Resource, need: Need, drugs: Sequence[Resource]) -> list[Any]:
     stated = resource.get(_CODE.get(need.kind, "code"))
-    yield from stated if isinstance(stated, list) else (stated,)
+    found = list(stated) if isinstance(stated, list) else [stated]
+    if need.kind != "medications":
+        return found
     key = drug_key(resource)
-    yield from (drug.get("code") for drug in drugs if key is not None and references.resource_key(drug) == key)
+    if key is not None:
+        found += [drug.get("code") for drug in drugs if references.resource_key(drug) == key]
     contained = resource.get("contained")
-    for inside in contained if isinstance(contained, list) and need.kind == "medications" else ():
-        yield inside.get("code") if isinstance(inside, dict) else None
+    for inside in contained if isinstance(contained, list) else ():
+        found.append(inside.get("code") if isinstance(inside, dict) else None)
+    return found
 
 
 def drug_key(resource: Resource) -> str | None:

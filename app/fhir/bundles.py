@@ -20,11 +20,9 @@ def is_bundle(value: Any) -> bool:
     return isinstance(value, dict) and value.get("resourceType") == "Bundle"
 
 
-def entries(bundle: Any) -> Iterator[Entry]:
+def entries(bundle: Any) -> list[Entry]:
     """The data of a Bundle. OperationOutcomes are remarks on the data, not data: they come from `issues`."""
-    for entry in _all_entries(bundle):
-        if entry.resource.get("resourceType") != "OperationOutcome":
-            yield entry
+    return [entry for entry in _all_entries(bundle) if entry.resource["resourceType"] != "OperationOutcome"]
 
 
 def resources(bundle: Any) -> Iterator[dict[str, Any]]:
@@ -35,7 +33,13 @@ def resources(bundle: Any) -> Iterator[dict[str, Any]]:
 def issues(bundle: Any) -> Iterator[dict[str, Any]]:
     """Every issue of the OperationOutcomes among a Bundle's entries, whatever their search.mode."""
     for entry in _all_entries(bundle):
-        yield from issues_of(entry.resource)
+        if entry.resource["resourceType"] == "OperationOutcome":
+            yield from issues_of(entry.resource)
+
+
+def has_issues(bundle: Any) -> bool:
+    """Whether there is any of them."""
+    return next(issues(bundle), None) is not None
 
 
 def next_link(bundle: Any) -> str | None:
@@ -49,10 +53,12 @@ def next_link(bundle: Any) -> str | None:
     return None
 
 
-def _all_entries(bundle: Any) -> Iterator[Entry]:
+def _all_entries(bundle: Any) -> list[Entry]:
     listed = bundle.get("entry") if is_bundle(bundle) else None
+    found = []
     for entry in listed if isinstance(listed, list) else ():
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
             full_url = entry.get("fullUrl")
-            yield Entry(full_url if isinstance(full_url, str) else None, resource)
+            found.append(Entry(full_url if isinstance(full_url, str) else None, resource))
+    return found

@@ -16,6 +16,8 @@ _IS_ID = re.compile(_ID)
 _RESTFUL = re.compile(
     rf"(?:(?P<base>(?i:https?)://[^\s?#]+)/)?(?P<type>{_TYPE})/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?"
 )
+# The members that say which patient a resource is about.
+_ABOUT = ("patient", "subject", "beneficiary", "for")
 _CONDITIONAL = re.compile(rf"(?P<type>{_TYPE})\?\S+")
 
 
@@ -37,12 +39,14 @@ class Reference:
 
 def parse(reference: Any) -> Reference | None:
     """A Reference element, or its bare text, understood; None where it is absent or malformed."""
+    if reference is None:
+        return None
     if isinstance(reference, str):
         return _parse_text(reference.strip(), None)
     if not isinstance(reference, dict):
         return None
     stated = reference.get("type")
-    stated = stated if isinstance(stated, str) and _IS_TYPE.fullmatch(stated) else None
+    stated = stated if is_type(stated) else None
     text = reference.get("reference")
     if isinstance(text, str) and text.strip():
         return _parse_text(text.strip(), stated)
@@ -89,16 +93,18 @@ def patient_of(resource: Any) -> Reference | None:
         return None
     if resource.get("resourceType") == "Patient":
         return parse(resource_key(resource))
-    candidates = [resource.get(name) for name in ("patient", "subject", "beneficiary", "for")]
+    for name in _ABOUT:
+        if name in resource:
+            found = parse(resource[name])
+            if found is not None and found.type in ("Patient", None):
+                return found
     participants = resource.get("participant")
     if resource.get("resourceType") == "Appointment" and isinstance(participants, list):
         # An untyped urn among the participants may be anybody: only one that says Patient counts.
-        actors = [each.get("actor") for each in participants if isinstance(each, dict)]
-        candidates += [actor for actor in actors if (found := parse(actor)) and found.type == "Patient"]
-    for candidate in candidates:
-        found = parse(candidate)
-        if found is not None and found.type in ("Patient", None):
-            return found
+        for each in participants:
+            found = parse(each.get("actor")) if isinstance(each, dict) else None
+            if found is not None and found.type == "Patient":
+                return found
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.fhir import codings
 from app.rulebook import tables
@@ -28,6 +29,12 @@ def parse_codes(texts: Iterable[str]) -> tuple[Code, ...]:
 def as_code(coding: codings.Coding) -> Code:
     """A FHIR coding under its system's short name, as rule files know it."""
     return codings.short_name(coding.system), coding.code
+
+
+def codes_of(value: Any) -> tuple[Code, ...]:
+    """The codes of a Coding or a CodeableConcept; () for anything else."""
+    single = codings.coding_of(value)
+    return tuple([as_code(coding) for coding in ((single,) if single is not None else codings.codings_of(value))])
 
 
 def as_coding(code: Code, display: str | None = None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from app.fhir import codings
 from app.rulebook import schema
-from app.rulebook.codes import Crosswalks, as_code, read_crosswalks, read_list
+from app.rulebook.codes import Crosswalks, codes_of, read_crosswalks, read_list
 from app.rulebook.documents import Document, check_encoding, read_document
 from app.rulebook.forms import Artifacts, canonical_of, read_form_files, read_forms, read_libraries, read_value_sets
 from app.rulebook.guidance import Guidance, build_guidance, check_forms
@@ -89,24 +89,25 @@ class Rulebook:
             _guidance=self._guidance if guidance is None else _index(list(guidance)),
         )
 
-    def member_of(self, value: Any, value_set: str) -> bool | None:
+    def member_of(
+        self, value: Any, value_set: str, codes_of: Callable[[Any], tuple[Code, ...]] = codes_of
+    ) -> bool | None:
         """FHIRPath `memberOf('list:name')` for a code, Coding or CodeableConcept.
 
         None is unknown: a list nobody defined, or a concept given only in words or in code systems the list does not
         speak; nobody can say that such an entry is not meant. A bare code names no system, so it is a member when the
-        list has it under any (as FHIRPath's memberOf says).
+        list has it under any (as FHIRPath's memberOf says). `codes_of` reads the codes of a value: a caller that asks
+        again and again of the same ones may remember them.
         """
         codes = self.lists.get(value_set.removeprefix("list:"))
         if codes is None:
             return None
         if isinstance(value, str):
             return any(code in codes for code in _codes_in(codes.systems, value))
-        spoken = False
-        for code in _codes_of(value):
-            if code in codes:
-                return True
-            spoken = spoken or code[0] in codes.systems
-        if isinstance(value, dict) and "code" not in value and not spoken:
+        stated = codes_of(value)
+        if codes.has_any(stated):
+            return True
+        if isinstance(value, dict) and "code" not in value and not any(system in codes.systems for system, _ in stated):
             return None
         return False
 
@@ -341,9 +342,3 @@ def _stem(path: str) -> str:
 def _codes_in(systems: Iterable[str], value: str) -> Iterator[Code]:
     for name in systems:
         yield name, codings.normalise_code(codings.system_from_short_name(name) or name, value)
-
-
-def _codes_of(value: Any) -> Iterator[Code]:
-    single = codings.coding_of(value)
-    for coding in (single,) if single is not None else codings.codings_of(value):
-        yield as_code(coding)

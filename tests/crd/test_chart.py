@@ -61,7 +61,7 @@ def test_context_goes_before_prefetch_and_prefetch_before_query() -> None:
     )
     assert chart.get("MedicationRequest/m1") == draft
     assert chart.get("Medication/med1") == MEDICATION
-    assert list(chart.in_context()) == [draft]
+    assert chart.record_of("MedicationRequest") == ()  # a draft is no part of the record
     assert [each["id"] for each in chart.from_query()] == ["d"]
     assert "Medication/med1" in chart
     assert "Medication/other" not in chart
@@ -70,7 +70,8 @@ def test_context_goes_before_prefetch_and_prefetch_before_query() -> None:
 
 def test_drafts_that_are_no_orders_are_context_too() -> None:
     chart = chart_with({}, service("CPT 70551"), MEDICATION)
-    assert [each["resourceType"] for each in chart.in_context()] == ["ServiceRequest", "Medication"]
+    assert chart.get("Medication/med1") == MEDICATION
+    assert chart.record_of("Medication") == ()
 
 
 ORDER = drug(
