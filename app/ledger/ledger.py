@@ -368,7 +368,7 @@ class Ledger:
         """Hand each call received from `since` up to, not including, `until` to `take`, oldest first, on one view."""
 
         def each(connection: Connection) -> None:
-            for call in measured_calls(connection, since, until):
+            for call in measured_calls(connection, since, until, self._blobs):
                 take(call)
 
         self._store.read_snapshot("the calls could not be measured", each)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from app.ledger.blobs import unpack
+from app.ledger.blobs import Blobs
 from app.ledger.rows import instant
 from app.ledger.tables import assertion, event, invocation
 
@@ -42,7 +42,9 @@ class MeasuredCall:
     assertions: tuple[MeasuredAssertion, ...] = ()
 
 
-def measured_calls(connection: Connection, since: datetime | None, until: datetime | None) -> Iterator[MeasuredCall]:
+def measured_calls(
+    connection: Connection, since: datetime | None, until: datetime | None, blobs: Blobs
+) -> Iterator[MeasuredCall]:
     """The calls received from `since` up to, not including, `until`, oldest first. Reads a few rows at a time."""
     # Through the events, since an assertion honoured again stands under the call that first made it.
     gave = and_(
@@ -63,6 +65,7 @@ def measured_calls(connection: Connection, since: datetime | None, until: dateti
             assertion.c.track,
             assertion.c.covered,
             assertion.c.pa_needed,
+            assertion.c.assertion_id,
             assertion.c.answer,
         )
         .select_from(
@@ -76,10 +79,10 @@ def measured_calls(connection: Connection, since: datetime | None, until: dateti
         rows = rows.where(invocation.c.received_at < instant(until))
     found = connection.execute(rows.execution_options(yield_per=_ROWS_AT_ONCE))
     for _, of_call in groupby(found, lambda row: row.invocation_id):
-        yield _call(list(of_call))
+        yield _call(list(of_call), blobs)
 
 
-def _call(rows: Sequence[Any]) -> MeasuredCall:
+def _call(rows: Sequence[Any], blobs: Blobs) -> MeasuredCall:
     first = rows[0]
     return MeasuredCall(
         received_at=datetime.fromisoformat(first.received_at),
@@ -95,7 +98,7 @@ def _call(rows: Sequence[Any]) -> MeasuredCall:
                 track=row.track,
                 covered=row.covered,
                 pa_needed=row.pa_needed,
-                answer=unpack(row.answer),
+                answer=blobs.give(row.answer, "assertion.answer", row.assertion_id),
             )
             for row in rows
             if row.covered is not None
