@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from app.ledger.records import FeedbackLine
 from app.ledger.rows import instant
-from app.ledger.tables import card, feedback, invocation
+from app.ledger.tables import card, feedback
 
 
 def feedback_report(connection: Connection, since: datetime | None) -> list[FeedbackLine]:
@@ -17,7 +17,7 @@ def feedback_report(connection: Connection, since: datetime | None) -> list[Feed
 
     `since` counts the cards shown from then on, and of unknown cards the feedback received from then on.
     """
-    shown = select(card.c.guidance, func.count().label("times")).join(invocation).group_by(card.c.guidance)
+    shown = select(card.c.guidance, func.count().label("times")).group_by(card.c.guidance)
     # A card once overridden can still be accepted: only the last that is said of it counts.
     order = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.feedback_id)
     nth = func.row_number().over(partition_by=feedback.c.card_id, order_by=order).label("nth")
@@ -26,13 +26,13 @@ def feedback_report(connection: Connection, since: datetime | None) -> list[Feed
     words = func.coalesce(func.max(said.c.override_reason_display), said.c.override_reason_code)
     answers = (
         select(card.c.guidance, said.c.outcome, words, func.count())
-        .select_from(said.outerjoin(card, card.c.card_id == said.c.card_id).outerjoin(invocation))
+        .select_from(said.outerjoin(card, card.c.card_id == said.c.card_id))
         .where(said.c.nth == 1)
         .group_by(card.c.guidance, said.c.outcome, *reason)
     )
     if since is not None:
-        shown = shown.where(invocation.c.received_at >= instant(since))
-        answers = answers.where(func.coalesce(invocation.c.received_at, said.c.received_at) >= instant(since))
+        shown = shown.where(card.c.received_at >= instant(since))
+        answers = answers.where(func.coalesce(card.c.received_at, said.c.received_at) >= instant(since))
 
     times: dict[str | None, int] = {row.guidance: row.times for row in connection.execute(shown)}
     outcomes: defaultdict[str | None, Counter[str]] = defaultdict(Counter)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delet
 
 from app.encryption import Encryption
 from app.errors import LedgerError
-from app.ledger import chain, schema, standing
+from app.ledger import chain, partitions, schema, standing
 from app.ledger.audit import audit
 from app.ledger.blobs import Blobs
 from app.ledger.feedback import feedback_report
@@ -90,6 +90,7 @@ class Ledger:
         self._store = store
         self._encryption = encryption
         self._blobs = Blobs(encryption)
+        self._months = partitions.Months() if store.dialect == "postgresql" else None
         self._together = Together(self._write_calls, WAIT_S)
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
         member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
@@ -112,10 +113,12 @@ class Ledger:
         else:
             found = store.read("the ledger cannot be opened", schema.version)
             if found != schema.HEAD:
+                store.close_idle()
                 raise LedgerError(
                     f"the ledger's schema is {found or 'empty'}, this version of Signpost needs {schema.HEAD}:"
                     " run `signpost ledger migrate`"
                 )
+            store.write("the ledger's months cannot be made", partitions.make_ahead)
         store.close_idle()
         return cls(store, encryption)
 
@@ -127,6 +130,7 @@ class Ledger:
             _migrate_sqlite(store)
         else:
             store.write("the ledger cannot be migrated", schema.upgrade)
+            store.write("the ledger's months cannot be made", partitions.make_ahead)
         store.close_idle()
 
     def record(self, call: Call) -> None:
@@ -137,10 +141,12 @@ class Ledger:
         """
         doing = f"invocation {call.invocation_id} was not recorded"
         honoured = self._honoured(doing, call.honoured)
+        if {each.assertion_id for each in call.snapshots} - {each.assertion_id for each in call.assertions}:
+            raise LedgerError(f"{doing}: what it keeps for forms is for no assertion of its own")
         try:
             asked = invocation_row(call, self._blobs)
-            answered = [assertion_row(record, call.invocation_id, self._blobs) for record in call.assertions]
-            shown = [card_row(record, call.invocation_id) for record in call.cards]
+            answered = [assertion_row(record, call, self._blobs) for record in call.assertions]
+            shown = [card_row(record, call) for record in call.cards]
             events = _events(call, asked, answered, shown, honoured)
         except Exception as error:
             # Outside the handler again, and by its kind only: the message may quote the value.
@@ -176,6 +182,8 @@ class Ledger:
             if any(rows["snapshot"] for rows in calls):  # whoever adds one clears away those that have expired
                 cursor.execute(self._purge_expired, {"now": instant(datetime.now(UTC))})
 
+        if self._months is not None:
+            self._months.make(self._store, datetime.now(UTC))
         self._store.write_fast(doing, append)
 
     def _append(self, cursor: Cursor, rows: dict[str, list[Row]]) -> None:
@@ -186,6 +194,7 @@ class Ledger:
         for row in rows["event"]:
             seq += 1
             row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
+            row.setdefault("archive", None)
             row["hash"] = previous = chain.event_hash(row)
         for table, added in rows.items():
             if added:
@@ -316,6 +325,8 @@ class Ledger:
 
         def keep(connection: Connection) -> None:
             invocation_id = connection.execute(made_in).scalar()
+            if invocation_id is None:
+                raise LedgerError("the form was not recorded: its assertion is not in the ledger")
             self._append(
                 connection.connection.cursor(), {"returned_form": [row], "event": [_form_event(row, invocation_id)]}
             )
@@ -446,7 +457,7 @@ def _migrate_sqlite(store: Store) -> None:
 
     doing = "the ledger cannot be opened"
     if store.read(doing, prepare) != schema.HEAD:
-        store.write(doing, schema.upgrade)
+        store.rebuild(doing, schema.upgrade)
 
 
 def _events(

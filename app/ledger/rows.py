@@ -116,11 +116,11 @@ def stored_invocation(row: Mapping[str, Any], blobs: Blobs) -> StoredInvocation:
     )
 
 
-def assertion_row(record: AssertionRecord, invocation_id: str, blobs: Blobs) -> Row:
+def assertion_row(record: AssertionRecord, call: Invocation, blobs: Blobs) -> Row:
     """The `assertion` row of a determination given in an invocation."""
     return {
         "assertion_id": record.assertion_id,
-        "invocation_id": invocation_id,
+        "invocation_id": call.invocation_id,
         "order_ref": record.order_ref,
         "coverage_ref": record.coverage_ref,
         "member_id": record.member_id,
@@ -134,6 +134,7 @@ def assertion_row(record: AssertionRecord, invocation_id: str, blobs: Blobs) -> 
         "facts": blobs.keep(record.facts, "assertion.facts", record.assertion_id),
         "answer": blobs.keep(record.answer, "assertion.answer", record.assertion_id),
         "supersedes": record.supersedes,
+        "received_at": instant(call.received_at),
     }
 
 
@@ -185,16 +186,17 @@ def stored_snapshot(row: Mapping[str, Any]) -> SnapshotRecord:
     )
 
 
-def card_row(record: CardRecord, invocation_id: str) -> Row:
+def card_row(record: CardRecord, call: Invocation) -> Row:
     """The `card` row of a card shown in an invocation's response."""
     return {
         "card_id": record.card_id,
-        "invocation_id": invocation_id,
+        "invocation_id": call.invocation_id,
         "guidance": record.guidance,
         "response": record.response,
         "topic": record.topic,
         "order_refs": _json(record.order_refs),
         "suggestion_ids": _json(record.suggestion_ids),
+        "received_at": instant(call.received_at),
     }
 
 

@@ -92,6 +92,15 @@ class Store:
         with self._turn_of(doing):
             return self._run(doing, _TAKE_WRITE_LOCK[self.dialect], work)
 
+    def rebuild(self, doing: str, work: Callable[[Connection], T]) -> T:
+        """As `write`, with SQLite's foreign keys unchecked: it changes a table by copying it, and others refer to it.
+
+        Connections check them again once those not in use are closed.
+        """
+        with self._turn_of(doing):
+            first = "PRAGMA foreign_keys=OFF" if self.dialect == "sqlite" else None
+            return self._run(doing, _TAKE_WRITE_LOCK[self.dialect], work, first)
+
     def read_fast(self, doing: str, work: Callable[[Cursor], T]) -> T:
         """As `read`, on a cursor of the driver: what every call does, where SQLAlchemy's way costs more than SQL's."""
         return self._guarded(doing, lambda: self._on_cursor(None, work))
@@ -114,11 +123,13 @@ class Store:
         finally:
             connection.close()  # back to the pool, which rolls back what was not committed
 
-    def _run(self, doing: str, opening: str | None, work: Callable[[Connection], T]) -> T:
+    def _run(self, doing: str, opening: str | None, work: Callable[[Connection], T], first: str | None = None) -> T:
         def run() -> T:
             with self._engine.connect() as connection:
                 if opening is not None:
                     cursor = connection.connection.cursor()
+                    if first is not None:
+                        cursor.execute(first)
                     self._open(cursor, opening)
                     cursor.close()
                 result = work(connection)

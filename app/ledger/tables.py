@@ -2,6 +2,9 @@
 
 Instants are text, ISO 8601 in UTC with microseconds, and dates ISO text: both sort as time does, read the same from
 either database, and enter the hash chain exactly as stored. Lists and maps are JSON text. Blobs are zstd frames.
+
+On PostgreSQL `invocation`, `assertion` and `card` are partitioned by month (partitions.py), so their keys there hold
+`received_at` too. `event` is not: the chain is one, and its numbers and links are unique over all of it.
 """
 
 from __future__ import annotations
@@ -66,11 +69,13 @@ invocation = Table(
     Column("basis", LargeBinary),
 )
 
+# Rows of a call name each other without foreign keys: PostgreSQL has none onto what is partitioned, and events outlive
+# what is archived. The chain says what is missing.
 assertion = Table(
     "assertion",
     metadata,
     Column("assertion_id", Text, primary_key=True),
-    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False, index=True),
+    Column("invocation_id", Text, nullable=False, index=True),
     Column("order_ref", Text, nullable=False),
     Column("coverage_ref", Text, nullable=False),
     Column("member_id", Text),
@@ -84,6 +89,8 @@ assertion = Table(
     Column("facts", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("supersedes", Text),
+    # The call's, as in `card`: what the months of PostgreSQL's partitions go by.
+    Column("received_at", Text, nullable=False),
     # What was answered before: the same order of a member comes again from hook to hook.
     Index(None, "member_id", "order_ref"),
 )
@@ -92,7 +99,7 @@ assertion = Table(
 snapshot = Table(
     "snapshot",
     metadata,
-    Column("assertion_id", Text, ForeignKey("assertion.assertion_id"), primary_key=True),
+    Column("assertion_id", Text, primary_key=True),
     Column("taken_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
@@ -102,12 +109,13 @@ card = Table(
     "card",
     metadata,
     Column("card_id", Text, primary_key=True),
-    Column("invocation_id", Text, ForeignKey("invocation.invocation_id"), nullable=False, index=True),
+    Column("invocation_id", Text, nullable=False, index=True),
     Column("guidance", Text, nullable=False),
     Column("response", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("order_refs", Text, nullable=False),
     Column("suggestion_ids", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
 )
 
 feedback = Table(
@@ -148,7 +156,7 @@ returned_form = Table(
     "returned_form",
     metadata,
     Column("form_id", Text, primary_key=True),
-    Column("assertion_id", Text, ForeignKey("assertion.assertion_id"), nullable=False),
+    Column("assertion_id", Text, nullable=False),
     Column("member_id", Text),
     Column("order_ref", Text, nullable=False),
     Column("questionnaire", Text, nullable=False),
@@ -170,6 +178,21 @@ form_error = Table(
     Column("issues", Text, nullable=False),
 )
 
+# Calls that were moved to a file. Their events stay, and `events_sha256` is over the hashes of those, in order.
+archive = Table(
+    "archive",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("made_at", Text, nullable=False),
+    Column("received_from", Text, nullable=False),
+    Column("received_to", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("events_sha256", Text, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,
@@ -179,8 +202,8 @@ event = Table(
     Column("recorded_at", Text, nullable=False),
     Column("event_type", Text, nullable=False),
     # NULL for feedback on a card that is not in the ledger, and for acts on rulebooks.
-    Column("invocation_id", Text, ForeignKey("invocation.invocation_id")),
-    Column("assertion_id", Text, ForeignKey("assertion.assertion_id")),
+    Column("invocation_id", Text),
+    Column("assertion_id", Text),
     Column("order_ref", Text),
     Column("track", Text),
     Column("payload_hash", Text, nullable=False),
@@ -189,5 +212,7 @@ event = Table(
     Column("feedback_id", Text, ForeignKey("feedback.feedback_id")),
     Column("publication", Integer, ForeignKey("publication.number")),
     Column("form_id", Text, ForeignKey("returned_form.form_id")),
+    # The archive that holds what the event vouches for, or, where it names no call, whose making it records.
+    Column("archive", Integer, ForeignKey("archive.number")),
     UniqueConstraint("prev_hash"),
 )
