@@ -57,7 +57,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """The payer as its rule files describe it."""
+    """The payer as its rule files describe it. `medicare` are the lines that are, `medicare_flags` the flags it gives."""
 
     name: str
     identifiers: frozenset[tuple[str, str]]
@@ -68,6 +68,8 @@ class Payer:
     contacts: Mapping[str, Contact]
     clocks: Mapping[str, Clock]
     flags: Mapping[str, str]
+    medicare: frozenset[str]
+    medicare_flags: frozenset[str]
     valid_days: int
 
     def line_of_type(self, code: str) -> str | None:
@@ -89,6 +91,9 @@ def build_payer(document: Document, problems: list[Problem]) -> Payer:
         plan_id: Plan(plan_id, entry["name"], entry["line"], entry.get("pharmacy"))
         for plan_id, entry in data.get("plans", {}).items()
     }
+    flags = {
+        slug: {"meaning": entry} if isinstance(entry, str) else entry for slug, entry in data.get("flags", {}).items()
+    }
     for plan in plans.values():
         if plan.line not in lines:
             problems.append(_unknown(document, ("plans", plan.plan_id, "line"), plan.line, "lines"))
@@ -106,7 +111,9 @@ def build_payer(document: Document, problems: list[Problem]) -> Payer:
         pharmacy=pharmacy,
         contacts={slug: Contact(**entry) for slug, entry in data.get("contacts", {}).items()},
         clocks={slug: Clock(**entry) for slug, entry in data.get("clocks", {}).items()},
-        flags=data.get("flags", {}),
+        flags={slug: flag["meaning"] for slug, flag in flags.items()},
+        medicare=frozenset(slug for slug, entry in data["lines"].items() if entry.get("medicare")),
+        medicare_flags=frozenset(slug for slug, flag in flags.items() if flag.get("medicare")),
         valid_days=data["assertions"]["valid_days"],
     )
 

@@ -61,6 +61,11 @@ def policies(first: tuple[str, str], second: tuple[str, str], **second_scope: st
     return FILES | {"policies/drug.yaml": dated[0], "policies/drug-b.yaml": newer}
 
 
+MEDICARE = {
+    "payer.yaml": FILES["payer.yaml"]
+    .replace("name: Medicare Advantage", "name: Advantage, medicare: true")
+    .replace("esrd: on dialysis", "esrd: {meaning: on dialysis, medicare: true}")
+}
 IV = {"route": "intravenous"}
 FIRST_HALF = {"effective_to": "2026-07-01"}
 FIRED = [
@@ -230,10 +235,8 @@ FIRED = [
     ),
     (
         "medicare-flag-on-any-line",
-        rows({"condition_flag": "esrd"})
-        | {"payer.yaml": FILES["payer.yaml"].replace("on dialysis", "on dialysis that Medicare pays")},
-        rows({"condition_flag": "esrd", "lob": "ma"})
-        | {"payer.yaml": FILES["payer.yaml"].replace("on dialysis", "on dialysis that Medicare pays")},
+        rows({"condition_flag": "esrd"}) | MEDICARE,
+        rows({"condition_flag": "esrd", "lob": "ma"}) | MEDICARE,
         "benefit_routes.csv:2",
     ),
     ("thin-provenance", rows({"source_section": ""}), rows({}), "benefit_routes.csv:2"),

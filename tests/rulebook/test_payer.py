@@ -17,7 +17,18 @@ def test_payer() -> None:
     assert payer.contacts == {"desk": Contact("Desk", "1-555-010-0101")}
     assert payer.clocks == {"items": Clock("7 d", "72 h", "42 CFR 422.568", "in-force")}
     assert payer.flags == {"esrd": "on dialysis"}
+    assert not payer.medicare
+    assert not payer.medicare_flags
     assert payer.valid_days == 60
+
+
+def test_lines_and_flags_say_whether_they_are_medicares() -> None:
+    text = FILES["payer.yaml"].replace("name: Medicare Advantage", "name: Advantage, medicare: true")
+    text = text.replace("esrd: on dialysis", "esrd: {meaning: on dialysis, medicare: true}, home: {meaning: at home}")
+    payer = built(FILES | {"payer.yaml": text}).payer
+    assert payer.medicare == {"ma"}
+    assert payer.flags == {"esrd": "on dialysis", "home": "at home"}
+    assert payer.medicare_flags == {"esrd"}
 
 
 def test_the_least_a_payer_says() -> None:

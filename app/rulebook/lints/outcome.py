@@ -40,15 +40,16 @@ def _codes(subject: Subject, rule: Rule) -> frozenset[Code]:
 
 
 def medicare_flag_on_any_line(subject: Subject) -> Iterator[Found]:
-    """A flag that only Medicare gives, on a row that is for other lines too."""
+    """A flag that a rule of Medicare rests on, on a row that is for other lines too."""
     payer = subject.book.payer
     for rule in subject.rows():
         lines = next((c.allowed for c in rule.conditions if isinstance(c, OneOf) and c.signal == "lob"), frozenset())
-        elsewhere = [line for line in sorted(lines or payer.lines) if "medicare" not in payer.lines[line].lower()]
+        elsewhere = sorted((lines or payer.lines.keys()) - payer.medicare)
         for flag in (each.name for each in rule.conditions if isinstance(each, Flag)):
-            if elsewhere and "medicare" in f"{flag} {payer.flags[flag]}".lower():
-                message = f"'{flag}' says something of Medicare, and the row is also for {', '.join(elsewhere)}."
-                yield subject.at(rule, "lob", message, "Name the Medicare lines in lob.")
+            if elsewhere and flag in payer.medicare_flags:
+                message = f"'{flag}' is a flag of Medicare's, and the row is also for {', '.join(elsewhere)}."
+                remedy = "Name the Medicare lines in lob; payer.yaml says which lines and flags are Medicare's."
+                yield subject.at(rule, "lob", message, remedy)
 
 
 def thin_provenance(subject: Subject) -> Iterator[Found]:
