@@ -43,8 +43,7 @@ MEANINGS = {
         "clocks.<name>": "One clock. Its name stands in the `clock_profile` column.",
         "clocks.<name>.standard": "Time for a standard request.",
         "clocks.<name>.expedited": "Time for an expedited request.",
-        "flags.<name>": "What the flag means, in words or with keys. Its name stands in the `condition_flag` column and "
-        "on the roster.",
+        "flags.<name>": "What the flag means. Its name stands in the `condition_flag` column and on the roster.",
     },
     "prefill": {
         "prefill": "Name of the form, the same as its folder's.",

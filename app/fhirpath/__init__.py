@@ -8,6 +8,7 @@
 Nothing here knows anything of the service around it. See docs/fhirpath.md.
 """
 
+from app.fhirpath.asked import Asked
 from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError, GapError, LimitError
 from app.fhirpath.expression import Expression, compile
 from app.fhirpath.gaps import Incomplete, Judgement, Missing, Unobtainable
@@ -17,6 +18,6 @@ from app.fhirpath.temporal import Date, DateTime, Time
 from app.fhirpath.trace import Step, Trace
 
 __all__ = [
-    "Date", "DateTime", "Expression", "FhirPathError", "FhirPathSyntaxError", "GapError", "Incomplete", "Judgement",
-    "LimitError", "Limits", "Missing", "Quantity", "Step", "Time", "Trace", "Unobtainable", "compile",
+    "Asked", "Date", "DateTime", "Expression", "FhirPathError", "FhirPathSyntaxError", "GapError", "Incomplete",
+    "Judgement", "LimitError", "Limits", "Missing", "Quantity", "Step", "Time", "Trace", "Unobtainable", "compile",
 ]  # fmt: skip

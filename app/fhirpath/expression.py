@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from app.fhirpath import model, syntax
 from app.fhirpath.analysis import Analysis
+from app.fhirpath.asked import Asked, asked
 from app.fhirpath.element import Element, Items, lift, output
 from app.fhirpath.emitter import Emitter
 from app.fhirpath.errors import FhirPathError, FhirPathSyntaxError, LimitError
@@ -83,6 +84,11 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"fhirpath.compile({self.text!r})"
+
+    @cached_property
+    def asked(self) -> tuple[Asked, ...]:
+        """Every literal and every set of codes that a path is compared with, as far as the text shows them."""
+        return tuple(asked(self._tree))
 
     def operands(self, operator: str) -> tuple[str, ...]:
         """The texts that `operator` joins at the top, of `a and b and c` three for "and"; else the whole text alone."""

@@ -47,6 +47,11 @@ class Condition:
         return tuple(name.removeprefix("list:") for name in self.expression.value_sets)
 
     @property
+    def asked(self) -> tuple[fhirpath.Asked, ...]:
+        """The codes it asks about, each with the path that is asked: `%facts.codes.code` for those the order states."""
+        return self.expression.asked
+
+    @property
     def criteria(self) -> tuple[str, ...]:
         """What must all be so, each in one line."""
         return tuple(" ".join(text.split()) for text in self.expression.operands("and"))

@@ -57,7 +57,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """The payer as its rule files describe it. `medicare` are the lines that are, `medicare_flags` the flags it gives."""
+    """The payer as its rule files describe it. `medicare` are the lines that are, `medicare_flags` its flags."""
 
     name: str
     identifiers: frozenset[tuple[str, str]]

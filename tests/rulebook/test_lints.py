@@ -195,6 +195,24 @@ FIRED = [
         rows({"billing_codes": "J1745"}),
         "benefit_routes.csv:2",
     ),
+    (
+        "code-not-in-its-list",
+        case("\"%facts.codes.exists(code = 'J9999')\""),
+        case("\"%facts.codes.exists(code = 'J1745' or code = '57894003001')\""),
+        "policies/drug.yaml:13",
+    ),
+    (
+        "code-not-in-its-list",
+        case("\"%facts.codes.exists($this.memberOf('list:disease'))\""),
+        case("\"%conditions.exists(code.coding.exists(code = 'J9999'))\""),
+        "policies/drug.yaml:13",
+    ),
+    (
+        "code-not-in-its-list",
+        edited("guidance/card.yaml", "card:\n", "when: \"%order.medication.coding.code = 'J1746'\"\ncard:\n"),
+        edited("guidance/card.yaml", "card:\n", "when: \"%order.medication.coding.code = 'J1745'\"\ncard:\n"),
+        "guidance/card.yaml:1",
+    ),
     ("medical-without-hcpcs", rows({**PILL, "billing_codes": ""}), rows(PILL), "benefit_routes.csv:2"),
     (
         "medical-without-hcpcs",

@@ -6,7 +6,7 @@ is found while loading, in the service too. These take longer or only warn, so t
 
 from __future__ import annotations
 
-from app.rulebook.lints import codes, dates, outcome, overlap, reach
+from app.rulebook.lints import asked, codes, dates, outcome, overlap, reach
 from app.rulebook.lints.lint import Lint, Subject
 from benefit_router import Problem
 
@@ -85,6 +85,12 @@ LINTS: tuple[Lint, ...] = (
         "warning",
         "A billing code is that of a drug the row is not about.",
         codes.billing_of_another_drug,
+    ),
+    Lint(
+        "code-not-in-its-list",
+        "warning",
+        "A `when` asks the order for a code or list that is none of the codes its policy or card is about.",
+        asked.codes_not_in_list,
     ),
     Lint(
         "medical-without-hcpcs",
