@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from app.cli.opened import open_ledger
-from app.cli.options import settings_from
+from app.cli.options import Since, settings_from
 from app.cli.serve import FOLDER
 from app.fhir.codings import short_name
-from app.fhir.json import decode
+from app.fhir.json import decode, encode
 from app.ledger import Ledger, StoredAssertion, StoredInvocation
 
 data_dir = click.option("--data-dir", type=FOLDER, help="Folder of the embedded ledger.")
@@ -133,6 +133,55 @@ def reseal(data_dir: Path | None) -> None:
     if done.closed:
         click.echo(f"{done.closed} rows do not open: their key is not among the settings, or they were changed.")
     sys.exit(1 if done.closed else 0)
+
+
+def _archive(data_dir: Path | None, before: datetime, folder: Path) -> None:
+    done = open_ledger(settings_from(data_dir=data_dir)).archive(before, folder, datetime.now(UTC))
+    for path in done.files:
+        click.echo(path)
+    click.echo(f"{done.calls} calls archived; {done.kept} as old are still needed and stay")
+
+
+@ledger.command()
+@data_dir
+@click.option("--before", type=Since(), required=True, help="Calls received before: days back (400d) or a date.")
+@click.option("--to", "folder", type=FOLDER, required=True, help="Folder for the files.")
+def archive(data_dir: Path | None, before: datetime, folder: Path) -> None:
+    """Move old calls to sealed files, but for those an answer still rests on; the chain verifies as before."""
+    _archive(data_dir, before, folder)
+
+
+@ledger.command()
+@data_dir
+@click.option("--days", type=click.IntRange(min=1), required=True, help="How long calls stay in the ledger.")
+@click.option("--to", "folder", type=FOLDER, required=True, help="Folder for the files.")
+def retain(data_dir: Path | None, days: int, folder: Path) -> None:
+    """Archive what is older than so many days, and delete what has expired; made for a daily job."""
+    now = datetime.now(UTC)
+    gone = open_ledger(settings_from(data_dir=data_dir)).purge_snapshots(now)
+    click.echo(f"{gone} snapshots deleted")
+    _archive(data_dir, now - timedelta(days=days), folder)
+
+
+@ledger.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("answer_id", required=False)
+@data_dir
+def archived(file: Path, answer_id: str | None, data_dir: Path | None) -> None:
+    """Check an archive FILE against the ledger, or print as JSON the call of an id in it (holds patient data)."""
+    store = open_ledger(settings_from(data_dir=data_dir))
+    if answer_id is None:
+        wrong = store.check_archive(file)
+        for line in wrong:
+            click.echo(line)
+        click.echo(f"{len(wrong)} faults" if wrong else "The archive is whole.")
+        sys.exit(1 if wrong else 0)
+    for call in store.read_archive(file):
+        if answer_id in (call.invocation["invocation_id"], *(made["assertion_id"] for made in call.assertions)):
+            click.echo(encode(call.told()))
+            return
+    click.echo(f"{answer_id} is not in {file}.", err=True)
+    sys.exit(1)
 
 
 def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, except_, select
 
 from app.errors import EncryptionError
 from app.ledger import chain
+from app.ledger.archive_file import events_digest
 from app.ledger.blobs import Blobs
 from app.ledger.rows import Row, assertion_blobs, invocation_blob, split_exchange
-from app.ledger.tables import assertion, card, event, feedback, invocation, publication, returned_form
+from app.ledger.tables import archive, assertion, card, event, feedback, invocation, publication, returned_form
 
 _BATCH = 200
 
@@ -24,6 +25,7 @@ def audit(connection: Connection, blobs: Blobs) -> list[str]:
 def _walk(connection: Connection, blobs: Blobs) -> Iterator[str]:
     seq, previous = 0, chain.GENESIS
     digests = _Digests(connection, blobs)
+    archived: dict[int, list[str]] = {}
     for row in _events(connection):
         where = f"event {row['seq']}"
         if row["seq"] != seq + 1:
@@ -32,8 +34,20 @@ def _walk(connection: Connection, blobs: Blobs) -> Iterator[str]:
             yield f"{where}: does not follow event {seq}"
         if row["hash"] != chain.event_hash(row):
             yield f"{where}: the row is not what was written"
-        yield from (f"{where}: {fault}" for fault in digests.faults(row))
+        if row["archive"] is not None and row["invocation_id"] is not None:
+            archived.setdefault(row["archive"], []).append(row["hash"])
+        else:
+            yield from (f"{where}: {fault}" for fault in digests.faults(row))
         seq, previous = row["seq"], row["hash"]
+    yield from _archived(connection, archived)
+
+
+def _archived(connection: Connection, events: dict[int, list[str]]) -> Iterator[str]:
+    """What is wrong with the events that are said to be in archives, given their hashes by archive."""
+    for row in connection.execute(select(archive).order_by(archive.c.number)):
+        if row.events_sha256 != events_digest(events.pop(row.number, [])):
+            yield f"archive {row.number}: the events said to be in it are not those that went there"
+    yield from (f"archive {number} is missing" for number in sorted(events))
 
 
 def _events(connection: Connection) -> Iterator[Row]:
@@ -66,6 +80,8 @@ class _Digests:
             return self._publication_faults(row)
         if row["form_id"] is not None:
             return self._form_faults(row)
+        if row["archive"] is not None:
+            return self._archive_faults(row)
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
         faults = list(self._invocation_faults)
@@ -109,6 +125,14 @@ class _Digests:
             return [f"returned form {row['form_id']} is missing"]
         if row["payload_hash"] != chain.returned_form_digest(found._asdict()):
             return [f"returned form {row['form_id']} is not what was recorded"]
+        return []
+
+    def _archive_faults(self, row: Row) -> list[str]:
+        found = self._connection.execute(select(archive).where(archive.c.number == row["archive"])).first()
+        if found is None:
+            return [f"archive {row['archive']} is missing"]
+        if row["payload_hash"] != chain.archive_digest(found._asdict()):
+            return [f"archive {row['archive']} is not what was recorded"]
         return []
 
     def _read_invocation(self, invocation_id: str) -> None:
@@ -158,6 +182,9 @@ def _off_the_chain(connection: Connection) -> Iterator[str]:
         unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
         for (found,) in connection.execute(unvouched):
             yield f"{table.name} {found}: no event vouches for it"
+    made = select(event.c.archive).where(event.c.invocation_id.is_(None))
+    for (found,) in connection.execute(except_(select(archive.c.number), made).order_by("number")):
+        yield f"archive {found}: no event vouches for it"
     acts = except_(select(publication.c.number), select(event.c.publication)).order_by("number")
     for (found,) in connection.execute(acts):
         yield f"publication {found}: no event vouches for it"

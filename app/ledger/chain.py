@@ -98,8 +98,19 @@ _RETURNED_FORM = (
     "received_at",
     "client",
 )
+_ARCHIVE = (
+    "number",
+    "made_at",
+    "received_from",
+    "received_to",
+    "file",
+    "file_sha256",
+    "calls",
+    "events",
+    "events_sha256",
+)
 # Not feedback_id, publication and form_id, which are younger than the chain: the payload vouches for them and holds
-# them too.
+# them too. Not archive, which is set when a call leaves: the event of its archive vouches for it.
 _EVENT = (
     "seq",
     "occurred_at",
@@ -155,6 +166,11 @@ def returned_form_digest(row: Mapping[str, Any]) -> str:
 def publication_digest(row: Mapping[str, Any]) -> str:
     """Digest of a `publication` row, which is the payload hash of its event."""
     return _digest([row[name] for name in _PUBLICATION])
+
+
+def archive_digest(row: Mapping[str, Any]) -> str:
+    """Digest of an `archive` row, which is the payload hash of its event."""
+    return _digest([row[name] for name in _ARCHIVE])
 
 
 def payload_hash(invocation: str, assertion: str | None, cards: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select
@@ -11,6 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delet
 from app.encryption import Encryption
 from app.errors import LedgerError
 from app.ledger import chain, partitions, schema, standing
+from app.ledger.archive_file import ArchivedCall, read, sha256_of
+from app.ledger.archiving import Archived, move
 from app.ledger.audit import audit
 from app.ledger.blobs import Blobs
 from app.ledger.feedback import feedback_report
@@ -58,6 +61,7 @@ from app.ledger.rows import (
 )
 from app.ledger.store import WAIT_S, Cursor, Store, Synchronous, create_sqlite_file, use_write_ahead_log
 from app.ledger.tables import (
+    archive,
     assertion,
     card,
     feedback,
@@ -408,6 +412,31 @@ class Ledger:
         query = select(rulebook).where(rulebook.c.hash == rulebook_hash)
         return next(iter(self._find(query, stored_rulebook)), None)
 
+    def archive(self, before: datetime, folder: Path, now: datetime) -> Archived:
+        """Move the calls received before an instant (aware) to files in a folder, but for those still needed.
+
+        Stay: a call whose assertion still holds, which was given again by a call that stays, for which a form came
+        back since, or for whose forms something is still kept.
+        """
+        return move(self._store, self._sealing(), self._append, before, folder, now)
+
+    def read_archive(self, path: Path) -> list[ArchivedCall]:
+        """The calls in a file, whether or not it is of this ledger."""
+        return list(read(path, self._sealing()))
+
+    def check_archive(self, path: Path) -> list[str]:
+        """What is wrong with a file that was written from this ledger, by what the ledger says of it; [] is good."""
+        digest = sha256_of(path)
+        query = select(archive).where(archive.c.file_sha256 == digest)
+        if not self._find(query, dict):
+            return [f"{path}: no archive of this ledger is this file, or it was changed"]
+        return [fault for call in self.read_archive(path) for fault in call.faults()]
+
+    def _sealing(self) -> Encryption:
+        if self._encryption is None:
+            raise LedgerError("nothing can be sealed or opened: no key is at hand")
+        return self._encryption
+
     def _stored_assertion(self, row: Row) -> StoredAssertion:
         return stored_assertion(row, self._blobs)
 
@@ -435,9 +464,7 @@ class Ledger:
 
         Writers get their turn after every few rows. LedgerError without keys.
         """
-        if self._encryption is None:
-            raise LedgerError("nothing can be sealed: no key is at hand")
-        return reseal(self._store, self._encryption)
+        return reseal(self._store, self._sealing())
 
     def healthy(self) -> None:
         """Return when the ledger could be written now: its lock can be had and its chain takes a write."""

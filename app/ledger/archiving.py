@@ -1,0 +1,236 @@
+"""Moving old calls out of the ledger and into files, while the service goes on.
+
+What the payer may still be held to stays. First all files are written and read back; then, the newest first, the rows
+go, each file with an event on the chain. Newest first, since a call may have given an older answer again: the event of
+the later one vouches for the earlier one's assertion too. Ended halfway, it leaves files that the ledger does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, and_, delete, exists, func, or_, select, update
+
+from app.encryption import Encryption
+from app.errors import LedgerError
+from app.ledger import chain, partitions
+from app.ledger.archive_file import ArchivedCall, events_digest, read, write
+from app.ledger.blobs import Blobs
+from app.ledger.rows import Row, assertion_blobs, instant, invocation_blob
+from app.ledger.store import Cursor, Store
+from app.ledger.tables import archive, assertion, card, event, invocation, returned_form, snapshot
+
+T = TypeVar("T")
+Append = Callable[[Cursor, dict[str, list[Row]]], None]
+"""Inserts rows by table and chains the events among them."""
+
+CALLS_A_FILE = 2000  # held in memory, and removed in one transaction, for which the service's writers wait
+_CALLS_A_PART = 200
+_AT_ONCE = 1000
+_DOING = "nothing more was archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """`files` were written and hold `calls`; `kept` calls are as old, and stay for what they are still needed for."""
+
+    files: list[Path]
+    calls: int
+    kept: int
+
+
+def move(
+    store: Store, encryption: Encryption, append: Append, before: datetime, folder: Path, now: datetime
+) -> Archived:
+    """Move the calls received before an instant to files in a folder, but for those still needed. LedgerError."""
+    chosen, kept = store.read(_DOING, partial(_chosen, before=instant(before), now=now))
+    found = _calls(store, chosen, Blobs(encryption))
+    number = store.read(_DOING, lambda each: each.execute(select(func.max(archive.c.number))).scalar() or 0)
+    moves: list[tuple[Row, list[_Gone]]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while calls := list(islice(found, CALLS_A_FILE)):
+            number = next(each for each in range(number + 1, number + 10**6) if not _path(folder, each).exists())
+            moves.append(
+                (_written(_path(folder, number), number, calls, encryption, now), [_gone(each) for each in calls])
+            )
+    except (OSError, LedgerError) as error:
+        for row, _ in moves:
+            (folder / row["file"]).unlink(missing_ok=True)
+        if isinstance(error, LedgerError):
+            raise
+        raise LedgerError(f"the archive in {folder} cannot be written: {error.strerror}") from None
+    for row, gone in reversed(moves):
+        store.write(_DOING, partial(_remove, row=row, calls=gone, append=append))
+    if store.dialect == "postgresql":
+        store.write(_DOING, partial(_drop_months, before=instant(before)))
+    return Archived([folder / row["file"] for row, _ in moves], sum(row["calls"] for row, _ in moves), kept)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"ledger-{number:06}.archive"
+
+
+def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str], int]:
+    """Ids of the calls that may go, and how many of the same age stay."""
+    made = assertion.c.invocation_id == invocation.c.invocation_id
+    holds = or_(assertion.c.expires_on.is_(None), assertion.c.expires_on >= now.astimezone(UTC).date().isoformat())
+    needed = or_(
+        exists().where(made, holds),
+        exists().where(made, snapshot.c.assertion_id == assertion.c.assertion_id, snapshot.c.expires_at > instant(now)),
+        # Whoever sends a form takes the case up: it is as old as its last form.
+        exists().where(
+            made, returned_form.c.assertion_id == assertion.c.assertion_id, returned_form.c.received_at >= before
+        ),
+    )
+    old = select(invocation.c.invocation_id).where(invocation.c.received_at < before)
+    total = connection.execute(select(func.count()).select_from(old.subquery())).scalar_one()
+    chosen = set(connection.execute(old.where(~needed)).scalars())
+    again = and_(assertion.c.assertion_id == event.c.assertion_id, assertion.c.received_at < before)
+    gave_again = (
+        select(event.c.invocation_id, assertion.c.invocation_id)
+        .join(assertion, again)
+        .where(event.c.event_type == "crd_honoured", event.c.archive.is_(None))
+    )
+    pairs = [(later, first) for later, first in connection.execute(gave_again) if first in chosen]
+    while stay := {first for later, first in pairs if later not in chosen and first in chosen}:
+        chosen -= stay
+    return chosen, total - len(chosen)
+
+
+def _calls(store: Store, chosen: set[str], blobs: Blobs) -> Iterator[ArchivedCall]:
+    """The chosen calls, oldest first. Events are found by walking the chain, where those of a call stand together."""
+    of_call = groupby(_events(store, chosen), lambda row: row["invocation_id"])
+    events = ((invocation_id, list(rows)) for invocation_id, rows in of_call)
+    while part := list(islice(events, _CALLS_A_PART)):
+        yield from store.read(_DOING, partial(_opened, events=dict(part), blobs=blobs))
+
+
+def _events(store: Store, chosen: set[str]) -> Iterator[Row]:
+    of_calls = select(event).where(
+        event.c.archive.is_(None), event.c.invocation_id.is_not(None), event.c.feedback_id.is_(None)
+    )
+    of_calls = of_calls.where(event.c.form_id.is_(None)).order_by(event.c.seq).limit(_AT_ONCE)
+    after = 0
+    left = set(chosen)
+    while left and (rows := store.read(_DOING, partial(_rows, query=of_calls.where(event.c.seq > after)))):
+        for row in rows:
+            if row["invocation_id"] in chosen:
+                yield row
+        left.difference_update(row["invocation_id"] for row in rows[:-1])
+        after = rows[-1]["seq"]
+
+
+def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
+    return [row._asdict() for row in connection.execute(query)]
+
+
+def _opened(connection: Connection, events: dict[str, list[Row]], blobs: Blobs) -> list[ArchivedCall]:
+    """Calls with all their rows, by id and events."""
+
+    def of(table: Table) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {each: [] for each in events}
+        for row in _rows(connection, select(table).where(table.c.invocation_id.in_(events))):
+            found[row["invocation_id"]].append(row)
+        return found
+
+    invocations, assertions, cards = of(invocation), of(assertion), of(card)
+    again = {row["assertion_id"] for rows in events.values() for row in rows if row["event_type"] == "crd_honoured"}
+    earlier = _rows(connection, select(assertion).where(assertion.c.assertion_id.in_(again)))
+    digests = {row["assertion_id"]: chain.assertion_digest(row, *assertion_blobs(row, blobs)) for row in earlier}
+    return [
+        ArchivedCall(
+            invocation={
+                **row,
+                **{name: invocation_blob(row, name, blobs) for name in ("exchange", "fetched", "basis")},
+            },
+            assertions=[
+                {**made, **dict(zip(("facts", "answer"), assertion_blobs(made, blobs), strict=True))}
+                for made in assertions[invocation_id]
+            ],
+            cards=cards[invocation_id],
+            events=rows,
+            honoured={
+                each: digests[each]
+                for row in rows
+                if row["event_type"] == "crd_honoured" and (each := row["assertion_id"]) in digests
+            },
+        )
+        for invocation_id, rows in events.items()
+        for row in invocations[invocation_id]
+    ]
+
+
+def _written(path: Path, number: int, calls: list[ArchivedCall], encryption: Encryption, now: datetime) -> Row:
+    """Write a file and read it back; its `archive` row."""
+    parts = (calls[start : start + _CALLS_A_PART] for start in range(0, len(calls), _CALLS_A_PART))
+    digest = write(path, number, parts, encryption)
+    hashes, received = [], []
+    for each in read(path, encryption):
+        if faults := each.faults():
+            path.unlink()
+            raise LedgerError(f"nothing was archived, since the ledger is not whole: {faults[0]}")
+        hashes += [row["hash"] for row in each.events]
+        received.append(each.invocation["received_at"])
+    return {
+        "number": number,
+        "made_at": instant(now),
+        "received_from": min(received),
+        "received_to": max(received),
+        "file": path.name,
+        "file_sha256": digest,
+        "calls": len(received),
+        "events": len(hashes),
+        "events_sha256": events_digest(hashes),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """What removing a call needs to know of it."""
+
+    invocation_id: str
+    events: list[int]
+    assertions: list[str]
+
+
+def _gone(call: ArchivedCall) -> _Gone:
+    return _Gone(
+        call.invocation["invocation_id"],
+        [row["seq"] for row in call.events],
+        [made["assertion_id"] for made in call.assertions],
+    )
+
+
+def _remove(connection: Connection, row: Row, calls: list[_Gone], append: Append) -> None:
+    act = {
+        "occurred_at": row["made_at"],
+        "event_type": "archived",
+        **dict.fromkeys(
+            ("invocation_id", "assertion_id", "order_ref", "track", "feedback_id", "publication", "form_id")
+        ),
+        "payload_hash": chain.archive_digest(row),
+        "archive": row["number"],
+    }
+    append(connection.connection.cursor(), {"archive": [row], "event": [act]})
+    for some in _chunks([seq for each in calls for seq in each.events]):
+        connection.execute(update(event).where(event.c.seq.in_(some)).values(archive=row["number"]))
+    for made in _chunks([made for each in calls for made in each.assertions]):
+        connection.execute(delete(snapshot).where(snapshot.c.assertion_id.in_(made)))
+    for table in (card, assertion, invocation):
+        for gone in _chunks([each.invocation_id for each in calls]):
+            connection.execute(delete(table).where(table.c.invocation_id.in_(gone)))
+
+
+def _chunks(items: list[T]) -> Iterator[list[T]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
+
+
+def _drop_months(connection: Connection, before: str) -> None:
+    partitions.drop_empty(connection, before)
