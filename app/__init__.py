@@ -26,6 +26,9 @@ def create_app(settings: Settings) -> Flask:
     from app.clients import ClientTrust, ExternalIssuer, TokenEndpoint
     from app.clients.key_cache import MAX_BYTES, KeyCache, fetcher
     from app.clients.rate_limit import RateLimit
+    from app.console.accounts import FileAccounts, SampleAccounts
+    from app.console.provider import Provider
+    from app.console.sessions import Sessions
     from app.crd.published import INTERVAL_S, PublishedKeeper
     from app.crd.routing_service import RoutingService
     from app.crd.said import SaidCards
@@ -41,7 +44,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import access, browsers, cds_hooks, dtr, errors, feedback, headers, ops, routing
+    from app.web import access, browsers, cds_hooks, console, dtr, errors, feedback, headers, ops, routing
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -98,6 +101,15 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(access.blueprint)
     app.register_blueprint(dtr.blueprint)
     app.register_blueprint(dtr.well_known)
+    if settings.console or settings.sandbox:
+        accounts = FileAccounts(settings.accounts_path)
+        app.extensions["console"] = console.Console(
+            settings,
+            SampleAccounts(accounts) if settings.sandbox else accounts,
+            Sessions(state),
+            Provider.of_settings(settings),
+        )
+        app.register_blueprint(console.blueprint)
     app.register_blueprint(ops.blueprint)
     errors.register(app)
     browsers.register(app, settings.cors_origins)

@@ -142,6 +142,31 @@ class Settings(BaseSettings):
     token_url: str | None = Field(
         None, pattern="^https://", description="Token endpoint of that authorization server, for clients to find."
     )
+    console: bool = Field(
+        False, description="Serve the console for benefit staff at /console, for people who log in. The sandbox does."
+    )
+    console_accounts: Path | None = Field(
+        None, description="Accounts of the console on this machine; left out: console.json in the data folder."
+    )
+    console_oidc_issuer: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="OpenID Connect issuer with whom people log in to the console; left out: accounts of this machine "
+        "only. http only on this machine.",
+    )
+    console_oidc_client_id: str | None = Field(None, description="What that issuer knows the console as.")
+    console_oidc_client_secret: SecretStr | None = Field(
+        None, description="The console's secret with that issuer; left out: a public client, guarded by PKCE alone."
+    )
+    console_oidc_name_claim: str = Field(
+        "email", description="Claim of the ID token whose text a person is recorded under."
+    )
+    console_oidc_roles_claim: str = Field("roles", description="Claim of the ID token that lists a person's groups.")
+    console_oidc_roles: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Which group has which role, with commas: `benefits-team=editor,pharmacy-leads=approver`. Left "
+        "out: groups named like the roles.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins of clients that run in a browser, with commas (`https://ehr.example.org`); `*`, any "
@@ -151,7 +176,7 @@ class Settings(BaseSettings):
         "info", description="Least severe log line written."
     )
 
-    @field_validator("member_sources", "cors_origins", "encryption_keys", mode="before")
+    @field_validator("member_sources", "cors_origins", "encryption_keys", "console_oidc_roles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """The environment gives one string."""
@@ -182,6 +207,11 @@ class Settings(BaseSettings):
     def clients_path(self) -> Path:
         """Where the registry of clients is kept."""
         return self.clients_file or self.data_dir / "clients.yaml"
+
+    @property
+    def accounts_path(self) -> Path:
+        """Where the console's accounts are kept."""
+        return self.console_accounts or self.data_dir / "console.json"
 
     @property
     def shared_state_url(self) -> str:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # below knows nothing of what a payer makes of it.
 FLOORS = (
     {"cli", "web"},
+    {"console"},
     {"dtr"},
     {"crd"},
     {"clients"},

@@ -7,6 +7,7 @@ import sys
 import click
 
 from app.cli.clients import clients
+from app.cli.console import console
 from app.cli.demo import demo
 from app.cli.doctor import doctor
 from app.cli.feedback import feedback
@@ -37,5 +38,5 @@ def main() -> None:
     """Signpost: the payer's answer at order time."""
 
 
-for command in (serve, demo, hook, rules, questionnaires, clients, ledger, replay, feedback, metrics, doctor):
+for command in (serve, demo, hook, rules, questionnaires, clients, console, ledger, replay, feedback, metrics, doctor):
     main.add_command(command)

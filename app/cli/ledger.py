@@ -11,6 +11,7 @@ import click
 
 from app.cli.opened import open_ledger
 from app.cli.options import Since, settings_from
+from app.cli.reading import note_reading
 from app.cli.serve import FOLDER
 from app.fhir.codings import short_name
 from app.fhir.json import decode, encode
@@ -39,6 +40,7 @@ def show(answer_id: str, data_dir: Path | None, with_request: bool) -> None:
     if invocation is None:
         click.echo(f"The call of {answer_id} is not in the ledger.", err=True)
         sys.exit(1)
+    note_reading(store, "answer", answer_id, found.member_id)
     for line in _told(found, invocation):
         click.echo(line)
     for form in store.forms_returned_for(answer_id):
@@ -54,6 +56,7 @@ def _show_call(store: Ledger, invocation_id: str, *, with_request: bool) -> None
     if call is None:
         click.echo(f"No answer was given under {invocation_id}, and no call has that id.", err=True)
         sys.exit(1)
+    note_reading(store, "call", invocation_id)
     click.echo(f"Call        {call.invocation_id}, {call.service_id}, {call.received_at:%Y-%m-%d %H:%M:%S} UTC")
     click.echo(f"Answered    HTTP {call.status} after {call.answered_in_ms:.1f} ms; EHR {call.token_use}")
     for issue in call.issues:
@@ -98,6 +101,21 @@ def migrate(data_dir: Path | None) -> None:
     """Bring the ledger's tables up to this version (SIGNPOST_DATABASE_URL)."""
     Ledger.migrate(settings_from(data_dir=data_dir).ledger_url)
     click.echo("The ledger is up to date.")
+
+
+@ledger.command()
+@data_dir
+@click.option("--since", type=Since(), help="Only since: days back (30d) or a date (2026-11-01).")
+@click.option("--by", "reader", help="Only what this account, or user of the machine, read.")
+@click.option("--member", "member_id", help="Only what was read of this member.")
+@click.option("--limit", default=200, show_default=True, help="How many, newest first.")
+def reads(data_dir: Path | None, since: datetime | None, reader: str | None, member_id: str | None, limit: int) -> None:
+    """List who read what is kept of a person: in the console, and with `ledger show`, `rules explain` and `replay`."""
+    store = open_ledger(settings_from(data_dir=data_dir))
+    for each in store.readings(since=since, reader=reader, member_id=member_id, limit=limit):
+        of = f"  member {each.member_id}" if each.member_id else ""
+        when = f"{each.at:%Y-%m-%d %H:%M:%S}"
+        click.echo(f"{when}  {each.reader}  {each.through}  {each.kind} {each.about}{of}")
 
 
 @ledger.command(name="form-errors")

@@ -10,6 +10,7 @@ import click
 from app.cli.ledger import data_dir
 from app.cli.opened import open_ledger
 from app.cli.options import settings_from
+from app.cli.reading import note_reading
 
 
 @click.command()
@@ -34,6 +35,7 @@ def replay(answer_id: str, data_dir: Path | None, response: bool) -> None:
     for honoured in replayed.honoured:
         click.echo(f"Given again {honoured}")
     if response:
+        note_reading(ledger, "call", call.invocation_id)
         click.echo(replayed.body)
     if replayed.same:
         click.echo(f"The same answer, byte for byte: {len(replayed.body)} bytes, SHA-256 {call.response_sha256}.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from app.ledger.draft import Draft
 from app.ledger.ledger import Ledger
 from app.ledger.measured import MeasuredAssertion, MeasuredCall
 from app.ledger.publication import Publication, PublicationRecord
+from app.ledger.reading import Reading
 from app.ledger.records import (
     AssertionRecord,
     Call,
@@ -24,6 +26,7 @@ __all__ = [
     "AssertionRecord",
     "Call",
     "CardRecord",
+    "Draft",
     "FeedbackLine",
     "FeedbackRecord",
     "FormError",
@@ -33,6 +36,7 @@ __all__ = [
     "MeasuredCall",
     "Publication",
     "PublicationRecord",
+    "Reading",
     "ReturnedForm",
     "RulebookRecord",
     "SnapshotRecord",

@@ -12,7 +12,7 @@ from app.ledger import chain
 from app.ledger.archive_file import events_digest
 from app.ledger.blobs import Blobs
 from app.ledger.rows import Row, assertion_blobs, invocation_blob, split_exchange
-from app.ledger.tables import archive, assertion, card, event, feedback, invocation, publication, returned_form
+from app.ledger.tables import archive, assertion, card, event, feedback, invocation, publication, reading, returned_form
 
 _BATCH = 200
 
@@ -82,6 +82,8 @@ class _Digests:
             return self._form_faults(row)
         if row["archive"] is not None:
             return self._archive_faults(row)
+        if row["reading_id"] is not None:
+            return self._reading_faults(row)
         if row["invocation_id"] != self._invocation_id:
             self._read_invocation(row["invocation_id"])
         faults = list(self._invocation_faults)
@@ -135,6 +137,15 @@ class _Digests:
             return [f"archive {row['archive']} is not what was recorded"]
         return []
 
+    def _reading_faults(self, row: Row) -> list[str]:
+        query = select(reading).where(reading.c.reading_id == row["reading_id"])
+        found = self._connection.execute(query).first()
+        if found is None:
+            return [f"reading {row['reading_id']} is missing"]
+        if row["payload_hash"] != chain.reading_digest(found._asdict()):
+            return [f"reading {row['reading_id']} is not what was recorded"]
+        return []
+
     def _read_invocation(self, invocation_id: str) -> None:
         self._invocation_id, self._invocation_digest = invocation_id, None
         query = select(invocation).where(invocation.c.invocation_id == invocation_id)
@@ -178,6 +189,7 @@ def _off_the_chain(connection: Connection) -> Iterator[str]:
         (assertion, "assertion_id"),
         (feedback, "feedback_id"),
         (returned_form, "form_id"),
+        (reading, "reading_id"),
     ):
         unvouched = except_(select(table.c[column]), select(event.c[column])).order_by(column)
         for (found,) in connection.execute(unvouched):

@@ -109,8 +109,9 @@ _ARCHIVE = (
     "events",
     "events_sha256",
 )
-# Not feedback_id, publication and form_id, which are younger than the chain: the payload vouches for them and holds
-# them too. Not archive, which is set when a call leaves: the event of its archive vouches for it.
+_READING = ("reading_id", "at", "reader", "through", "kind", "about", "member_id")
+# Not feedback_id, publication, form_id and reading_id, which are younger than the chain: the payload vouches for them
+# and holds them too. Not archive, which is set when a call leaves: the event of its archive vouches for it.
 _EVENT = (
     "seq",
     "occurred_at",
@@ -161,6 +162,11 @@ def feedback_digest(row: Mapping[str, Any]) -> str:
 def returned_form_digest(row: Mapping[str, Any]) -> str:
     """Digest of a `returned_form` row, which is the payload hash of its event."""
     return _digest([*(row[name] for name in _RETURNED_FORM), content_digest(row["content"])])
+
+
+def reading_digest(row: Mapping[str, Any]) -> str:
+    """Digest of a `reading` row, which is the payload hash of its event."""
+    return _digest([row[name] for name in _READING])
 
 
 def publication_digest(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select, update
 
 from app.encryption import Encryption
 from app.errors import LedgerError
@@ -16,9 +16,11 @@ from app.ledger.archive_file import ArchivedCall, read, sha256_of
 from app.ledger.archiving import Archived, move
 from app.ledger.audit import audit
 from app.ledger.blobs import Blobs
+from app.ledger.draft import Draft, draft_row, stored_draft
 from app.ledger.feedback import feedback_report
 from app.ledger.measured import MeasuredCall, measured_calls
 from app.ledger.publication import Publication, PublicationRecord
+from app.ledger.reading import Reading, reading_row, readings_between, stored_reading
 from app.ledger.records import (
     AssertionRecord,
     Call,
@@ -64,6 +66,7 @@ from app.ledger.tables import (
     archive,
     assertion,
     card,
+    draft,
     feedback,
     form_error,
     invocation,
@@ -199,6 +202,7 @@ class Ledger:
             seq += 1
             row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
             row.setdefault("archive", None)
+            row.setdefault("reading_id", None)
             row["hash"] = previous = chain.event_hash(row)
         for table, added in rows.items():
             if added:
@@ -437,6 +441,76 @@ class Ledger:
             raise LedgerError("nothing can be sealed or opened: no key is at hand")
         return self._encryption
 
+    def assertions_about(
+        self,
+        *,
+        member_id: str | None = None,
+        order_ref: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+    ) -> list[tuple[datetime, StoredAssertion]]:
+        """Assertions with the instant of their call, newest first: of a member, an order, a half-open span of time."""
+        newest = assertion.c.received_at.desc(), assertion.c.assertion_id
+        query = select(assertion).order_by(*newest).limit(limit)
+        if member_id is not None:
+            query = query.where(assertion.c.member_id == member_id)
+        if order_ref is not None:
+            query = query.where(assertion.c.order_ref == order_ref)
+        if since is not None:
+            query = query.where(assertion.c.received_at >= instant(since))
+        if until is not None:
+            query = query.where(assertion.c.received_at < instant(until))
+
+        def record(row: Row) -> tuple[datetime, StoredAssertion]:
+            return datetime.fromisoformat(row["received_at"]), self._stored_assertion(row)
+
+        return self._find(query, record)
+
+    def record_reading(self, record: Reading) -> None:
+        """Write that somebody reads what is kept of a person, with its event. Show nothing unless it is written."""
+        row = reading_row(record)
+        rows = {"reading": [row], "event": [_reading_event(row)]}
+        self._store.write_fast("the reading was not recorded", lambda cursor: self._append(cursor, rows))
+
+    def readings(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        reader: str | None = None,
+        member_id: str | None = None,
+        limit: int = 200,
+    ) -> list[Reading]:
+        """Who read what, newest first."""
+        return self._find(readings_between(since, until, reader, member_id, limit), stored_reading)
+
+    def keep_draft(self, record: Draft, *, seen: int | None) -> bool:
+        """Write a draft over version `seen` of it, or as a new one (None); whether it was still that version."""
+        row = draft_row(record)
+
+        def keep(connection: Connection) -> bool:
+            if seen is None:
+                connection.exec_driver_sql(self._insert["draft"], row)
+                return True
+            over = draft.c.draft_id == record.draft_id, draft.c.version == seen
+            return connection.execute(update(draft).where(*over).values(**row)).rowcount == 1
+
+        return self._store.write("the draft was not kept", keep)
+
+    def drafts(self) -> list[Draft]:
+        """Every draft, the last changed first."""
+        return self._find(select(draft).order_by(draft.c.changed_at.desc()), stored_draft)
+
+    def draft(self, draft_id: str) -> Draft | None:
+        """The draft of that id, None where there is none."""
+        return next(iter(self._find(select(draft).where(draft.c.draft_id == draft_id), stored_draft)), None)
+
+    def delete_draft(self, draft_id: str) -> None:
+        """Throw a draft away."""
+        query = delete(draft).where(draft.c.draft_id == draft_id)
+        self._store.write("the draft was not deleted", lambda connection: connection.execute(query))
+
     def _stored_assertion(self, row: Row) -> StoredAssertion:
         return stored_assertion(row, self._blobs)
 
@@ -547,6 +621,23 @@ def _form_event(row: Row, invocation_id: str | None) -> Row:
         "feedback_id": None,
         "publication": None,
         "form_id": row["form_id"],
+    }
+
+
+def _reading_event(row: Row) -> Row:
+    """The event of a `reading` row. Its answer or call is told in the row: ids that were asked for may not exist."""
+    return {
+        "occurred_at": row["at"],
+        "event_type": "record_read",
+        "invocation_id": None,
+        "assertion_id": None,
+        "order_ref": None,
+        "track": None,
+        "payload_hash": chain.reading_digest(row),
+        "feedback_id": None,
+        "publication": None,
+        "form_id": None,
+        "reading_id": row["reading_id"],
     }
 
 

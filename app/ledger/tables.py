@@ -193,6 +193,31 @@ archive = Table(
     Column("events_sha256", Text, nullable=False),
 )
 
+# Who read what is kept of a person. On the chain, so that a read cannot be struck out.
+reading = Table(
+    "reading",
+    metadata,
+    Column("reading_id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("reader", Text, nullable=False),
+    Column("through", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("member_id", Text, index=True),
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("draft_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("based_on", Text, ForeignKey("rulebook.hash"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,
@@ -214,5 +239,6 @@ event = Table(
     Column("form_id", Text, ForeignKey("returned_form.form_id")),
     # The archive that holds what the event vouches for, or, where it names no call, whose making it records.
     Column("archive", Integer, ForeignKey("archive.number")),
+    Column("reading_id", Text, ForeignKey("reading.reading_id")),
     UniqueConstraint("prev_hash"),
 )

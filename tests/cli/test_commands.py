@@ -85,6 +85,8 @@ def test_ledger_shows_what_was_asked_and_why(url: str, data_dir: Path) -> None:
         assert words in shown.stdout
     assert "Robin" not in shown.stdout
     assert "Robin" in signpost("ledger", "show", assertion[1], "--data-dir", str(data_dir), "--request").stdout
+    reads = signpost("ledger", "reads", "--data-dir", str(data_dir)).stdout
+    assert reads.count(f"command line  answer {assertion[1]}  member ") == 2
     assert assertion[1] in signpost("ledger", "recent", "--data-dir", str(data_dir)).stdout
     verified = signpost("ledger", "verify", "--data-dir", str(data_dir))
     assert (verified.returncode, verified.stdout) == (0, "The ledger is whole.\n")

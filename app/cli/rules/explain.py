@@ -12,6 +12,7 @@ import click
 from app.cli.ledger import data_dir
 from app.cli.opened import open_ledger
 from app.cli.options import settings_from
+from app.cli.reading import note_reading
 from app.cli.rules.live import live, members
 from app.cli.serve import FOLDER
 from app.errors import ReplayError, RequestError, SettingsError
@@ -100,6 +101,7 @@ def _past(assertion_id: str, settings: Settings) -> tuple[list[Decided], Ruleboo
     made = ledger.assertion(assertion_id)
     if made is None:
         raise ReplayError(f"No answer was given under {assertion_id}.")
+    note_reading(ledger, "answer", assertion_id, made.member_id)
     replayed = replay(ledger, assertion_id)
     decided = [each for coverage in replayed.decided for each in coverage if each.order.key == made.order_ref]
     if not replayed.same:

@@ -1,0 +1,1 @@
+"""What the console stands on, without the web: accounts and sessions, searching rules, drafts, pictures."""

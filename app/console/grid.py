@@ -1,0 +1,84 @@
+"""The routing table as rows to edit: one row changes, every other stays byte for byte as it was written."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from app.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One record. `first` and `last` are its lines, from 1; a cell with a line break has several."""
+
+    first: int
+    last: int
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A CSV text with comments (`#` at the start of a line), as its records."""
+
+    lines: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[GridRow, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read leniently: what is wrong with the table is said by the checks, and mended here."""
+        lines = text.splitlines(keepends=True)
+        columns: tuple[str, ...] = ()
+        found: list[GridRow] = []
+        reader = csv.reader(iter(lines))
+        first = 1
+        for cells in reader:
+            last = reader.line_num
+            if cells and not lines[first - 1].lstrip().startswith("#"):
+                if not columns:
+                    columns = tuple(cell.strip() for cell in cells)
+                else:
+                    padded = [*cells, *[""] * (len(columns) - len(cells))]
+                    found.append(GridRow(first, last, dict(zip(columns, padded, strict=False))))
+            first = last + 1
+        return cls(tuple(lines), columns, tuple(found))
+
+    def row(self, rule_id: str) -> GridRow | None:
+        """The row of that name."""
+        return next((each for each in self.rows if each.cells.get("rule_id") == rule_id), None)
+
+    def with_row(self, rule_id: str, cells: Mapping[str, str]) -> str:
+        """The text with other cells in a row. InvalidRequest when there is no such row."""
+        row = self._existing(rule_id)
+        written = self._written({**row.cells, **cells})
+        return "".join([*self.lines[: row.first - 1], written, *self.lines[row.last :]])
+
+    def with_new(self, cells: Mapping[str, str], after: str | None = None) -> str:
+        """The text with one row more, behind another or at the end."""
+        position = self._existing(after).last if after is not None else len(self.lines)
+        before = list(self.lines[:position])
+        if before and not before[-1].endswith("\n"):
+            before[-1] += "\n"
+        return "".join([*before, self._written(cells), *self.lines[position:]])
+
+    def without(self, rule_id: str) -> str:
+        """The text without a row."""
+        row = self._existing(rule_id)
+        return "".join([*self.lines[: row.first - 1], *self.lines[row.last :]])
+
+    def _existing(self, rule_id: str) -> GridRow:
+        row = self.row(rule_id)
+        if row is None:
+            raise InvalidRequest(f"There is no row {rule_id!r}.")
+        return row
+
+    def _written(self, cells: Mapping[str, str]) -> str:
+        out = io.StringIO()
+        # A cell cannot hold a line break: the table is one rule a line.
+        values = [" ".join(cells.get(name, "").split()) for name in self.columns]
+        csv.writer(out, lineterminator="\n").writerow(values)
+        return out.getvalue()

@@ -1,0 +1,8 @@
+"""The console: pages for benefit staff, auditors and whoever owns the service. Rendered here, no script needed."""
+
+from __future__ import annotations
+
+from app.web.console import login, search
+from app.web.console.pages import Console, blueprint
+
+__all__ = ["Console", "blueprint", "login", "search"]
