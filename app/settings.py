@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
+SECRETS_DIR = "SIGNPOST_SECRETS_DIR"
+"""Environment variable: a folder with files named as settings are, each holding one. The environment goes before it."""
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+ROOT = _CHECKOUT if (_CHECKOUT / "rules").is_dir() else Path(sys.prefix) / "share" / "signpost"
+"""Where the sample rules are, and what else is no code: the checkout, or what a wheel installed (setup.py)."""
 
 
 class Settings(BaseSettings):
-    """Settings of the service. Each is read from the environment; flags of `signpost serve` go before it."""
+    """Settings of the service. Each is read from the environment or a file; flags of `signpost serve` go before."""
 
     model_config = SettingsConfigDict(env_prefix="SIGNPOST_", extra="forbid", frozen=True)
 
@@ -175,6 +188,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, the environment, and files where there is a folder of them."""
+        folder = os.environ.get(SECRETS_DIR)
+        files = () if folder is None else (SecretsSettingsSource(settings_cls, secrets_dir=folder),)
+        return init_settings, env_settings, *files
 
     @field_validator("member_sources", "cors_origins", "encryption_keys", "console_oidc_roles", mode="before")
     @classmethod

@@ -12,16 +12,19 @@ import click
 from pydantic import ValidationError
 
 from app.errors import SettingsError
-from app.settings import Settings
+from app.settings import SECRETS_DIR, Settings
 
 
 def settings_from(**flags: Any) -> Settings:
     """Settings; a flag that was not given leaves the environment or the default."""
     known = {f"SIGNPOST_{name.upper()}" for name in Settings.model_fields}
     for variable in sorted(os.environ):
-        if variable.startswith("SIGNPOST_") and variable not in known | {"SIGNPOST_IG_DIR"}:
+        if variable.startswith("SIGNPOST_") and variable not in known | {SECRETS_DIR, "SIGNPOST_IG_DIR"}:
             near = difflib.get_close_matches(variable, known, n=1)
             raise SettingsError(f"{variable} is not a setting." + (f" Did you mean {near[0]}?" if near else ""))
+    folder = os.environ.get(SECRETS_DIR)
+    if folder is not None and not os.path.isdir(folder):
+        raise SettingsError(f"{SECRETS_DIR} names {folder}, which is no folder.")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
