@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -10,7 +10,7 @@ from app.crd.decide import decide
 from app.crd.determination import Determination
 from app.crd.determine import Decided
 from app.crd.evidence import Evidence
-from app.crd.in_play import rules_in_play
+from app.crd.in_play import InPlay, rules_in_play
 from app.crd.supposition import Situation, Supposition, suppositions
 from app.rulebook.answer import Answer
 from app.rulebook.rulebook import Rulebook
@@ -77,7 +77,7 @@ def what_would_change(
             if tried == most_tried:
                 return WouldChange(_others(reached), tried, complete=False)
             tried += 1
-            determination = _suppose(situation, chosen, evidence, rulebook)
+            determination = _suppose(situation, chosen, evidence, rulebook)[2]
             key = _substance(determination)
             if key == own or key in before:
                 continue
@@ -93,14 +93,23 @@ def _chosen(every: list[Supposition], size: int) -> Iterator[tuple[Supposition, 
             yield chosen
 
 
+def supposed(decided: Decided, chosen: Sequence[Supposition], rulebook: Rulebook) -> Decided:
+    """The order decided again, with these facts changed. As it is where its facts could not be made out."""
+    if decided.play is None or decided.evidence is None:
+        return decided
+    situation = Situation(decided.play.facts, decided.evidence.record)
+    play, evidence, determination = _suppose(situation, chosen, decided.evidence, rulebook)
+    return Decided(decided.order, determination, play, evidence)
+
+
 def _suppose(
-    situation: Situation, chosen: tuple[Supposition, ...], evidence: Evidence, rulebook: Rulebook
-) -> Determination:
+    situation: Situation, chosen: Sequence[Supposition], evidence: Evidence, rulebook: Rulebook
+) -> tuple[InPlay, Evidence, Determination]:
     for supposition in chosen:
         situation = supposition.apply(situation)
     play = rules_in_play(situation.facts, "order-sign", rulebook)  # the hook only chooses cards
-    supposed = Evidence(situation.facts, situation.record, evidence.chart, rulebook, evidence.today, evidence.forms)
-    return decide(play, supposed, rulebook=rulebook, today=evidence.today)
+    seen = Evidence(situation.facts, situation.record, evidence.chart, rulebook, evidence.today, evidence.forms)
+    return play, seen, decide(play, seen, rulebook=rulebook, today=evidence.today)
 
 
 def _substance(determination: Determination) -> object:

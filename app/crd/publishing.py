@@ -42,16 +42,21 @@ def check(rules: Path, questionnaires: Path, roster: Path) -> Checked:
     loaded = load(rules, questionnaires)
     if loaded.rulebook is None:
         raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
-    scenarios, problems = read_scenarios(rules / "scenarios", loaded.rulebook)
+    return try_out(loaded.rulebook, rules / "scenarios", roster)
+
+
+def try_out(rulebook: Rulebook, folder: Path, roster: Path) -> Checked:
+    """Run the scenarios in a folder. RulebookError with all that do not hold."""
+    scenarios, problems = read_scenarios(folder, rulebook)
     wrong = [str(problem) for problem in problems]
     for scenario in scenarios:
-        outcome = run(scenario, loaded.rulebook, roster)
+        outcome = run(scenario, rulebook, roster)
         wrong += [f"{scenario.place}: scenario {scenario.id}: {words}" for words in outcome.differences]
     if wrong:
         raise RulebookError(
             "\n".join([*wrong, "These rules do not hold what their scenarios say; nothing is published."])
         )
-    return Checked(loaded.rulebook, f"{len(scenarios)} scenarios held")
+    return Checked(rulebook, f"{len(scenarios)} scenarios held")
 
 
 def submit(ledger: Ledger, checked: Checked, *, author: str, note: str = "", now: datetime) -> Publication:

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, and_, select
 
 from app.ledger.blobs import Blobs
@@ -25,6 +26,7 @@ class MeasuredAssertion:
     track: str | None
     covered: str
     pa_needed: str | None
+    rule_ids: tuple[str, ...]
     answer: bytes
 
 
@@ -65,6 +67,7 @@ def measured_calls(
             assertion.c.track,
             assertion.c.covered,
             assertion.c.pa_needed,
+            assertion.c.rule_ids,
             assertion.c.assertion_id,
             assertion.c.answer,
         )
@@ -98,6 +101,7 @@ def _call(rows: Sequence[Any], blobs: Blobs) -> MeasuredCall:
                 track=row.track,
                 covered=row.covered,
                 pa_needed=row.pa_needed,
+                rule_ids=msgspec.json.decode(row.rule_ids, type=tuple[str, ...]),
                 answer=blobs.give(row.answer, "assertion.answer", row.assertion_id),
             )
             for row in rows

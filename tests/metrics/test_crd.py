@@ -27,6 +27,7 @@ def call(*answers: dict[str, Any], **changes: Any) -> MeasuredCall:
             track=answer.pop("track", "medical"),
             covered=answer["covered"],
             pa_needed=answer.get("pa_needed"),
+            rule_ids=(),
             answer=json.dumps({"determination": {"answers": [answer]}}).encode(),
         )
         for answer in map(dict, answers)

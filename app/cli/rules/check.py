@@ -55,20 +55,9 @@ def check(rules: Path | None, notes: bool, strict: bool, style: str) -> None:
 
 
 def _linted(book: Rulebook, settings: Settings) -> Sequence[Problem]:
-    """What the lints say, and what is wrong with the scenarios that they are told of."""
-    from app.crd.reach import reach
-    from app.crd.scenarios import run
-    from app.rulebook.lints import Subject, lint
-    from app.rulebook.scenarios import read_scenarios
+    from app.crd.checking import linted
 
-    folder = settings.rules / "scenarios"
-    scenarios, problems = read_scenarios(folder, book)
-    decided = None  # without the members nobody can run the scenarios
-    if settings.roster_path.is_file():
-        outcomes = (run(scenario, book, settings.roster_path) for scenario in scenarios)
-        decided = frozenset(each.name for each in reach(outcomes, book) if each.level == "decides")
-    names = frozenset(scenario.id for scenario in scenarios)
-    return [*problems, *lint(Subject(book, datetime.now(UTC).date(), names, decided))]
+    return linted(book, settings.rules / "scenarios", settings.roster_path, datetime.now(UTC).date())
 
 
 def _summary(book: Rulebook, counts: dict[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.web.console import login, search
+from app.web.console import drafts, figures, login, publications, readings, search, why
 from app.web.console.pages import Console, blueprint
 
-__all__ = ["Console", "blueprint", "login", "search"]
+__all__ = ["Console", "blueprint", "drafts", "figures", "login", "publications", "readings", "search", "why"]

@@ -48,6 +48,11 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("console.search", "Search", "rules"),
     ("console.routing_rows", "Routing table", "rules"),
     ("console.policies", "Policies", "rules"),
+    ("console.why", "Why", "persons"),
+    ("console.all_drafts", "Drafts", "draft"),
+    ("console.publications", "Publications", "rules"),
+    ("console.figures", "Figures", "figures"),
+    ("console.readings", "Who read what", "reads"),
 )
 
 

@@ -21,11 +21,11 @@ class Person:
 
     client: FlaskClient
 
-    def get(self, path: str, **query: Any) -> TestResponse:
+    def get(self, path: str, /, **query: Any) -> TestResponse:
         """Open a page."""
         return self.client.get(f"/console{path}", query_string=query)
 
-    def post(self, path: str, *, csrf: str | None = None, follow: bool = True, **fields: Any) -> TestResponse:
+    def post(self, path: str, /, *, csrf: str | None = None, follow: bool = True, **fields: Any) -> TestResponse:
         """Send a form, with the token that the first page gave."""
         token = re.search(r'name="csrf" value="([^"]+)"', self.get("/").text)
         fields["csrf"] = csrf if csrf is not None else token[1] if token else ""

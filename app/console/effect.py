@@ -1,0 +1,77 @@
+"""What a candidate would change, as a picture and in sentences: by the rules themselves, and for real calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+
+from app.console.charts import Chart, flows
+from app.crd.differences import Difference, difference, rule_sentence, sentence
+from app.crd.whatif import WhatIf, what_if
+from app.encryption import Encryption
+from app.rulebook.rulebook import Rulebook
+
+SAMPLE = 400
+"""Real calls decided again for one page; `signpost rules whatif` takes all."""
+_DECISIONS = 4000
+_MOST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """`drugs` and `orders` move between benefits, `authorizations` change; None where nothing does.
+
+    `sentences` say what is answered otherwise, `rules` which rules changed. `tried` is of real calls.
+    """
+
+    sentences: tuple[str, ...]
+    rules: tuple[str, ...]
+    drugs: Chart | None
+    orders: Chart | None
+    authorizations: Chart | None
+    tried: WhatIf
+    left_out: int
+
+
+def effect(
+    live: Rulebook, candidate: Rulebook, *, ledger_url: str, encryption: Encryption | None, today: date
+) -> Effect:
+    """Compare a candidate with the live rules, for services from today on, and on a sample of the ledger's calls."""
+    told = difference(live, candidate, since=today, most=_DECISIONS)
+    tried = what_if(ledger_url, candidate.files, encryption=encryption, sample=SAMPLE)
+    sentences = [sentence(change) for change in told.answers]
+    others = [*told.cards, *told.others, *told.silent]
+    return Effect(
+        sentences=tuple(sentences[:_MOST]),
+        rules=tuple(rule_sentence(each) for each in others),
+        drugs=_flow("Drugs that change benefit", "drugs", _moved_drugs(told)),
+        orders=_flow("Real orders that change benefit", "orders", _moved_orders(tried, "road")),
+        authorizations=_flow(
+            "Real orders that gain or lose authorization", "orders", _moved_orders(tried, "authorization")
+        ),
+        tried=tried,
+        left_out=max(0, len(sentences) - _MOST),
+    )
+
+
+def _moved_drugs(told: Difference) -> Counter[tuple[str, str]]:
+    """Each drug once for a move, in however many ways it makes it."""
+    moved = {(change.road, subject) for change in told.answers if change.road for subject in change.subjects}
+    return Counter(road for road, _ in moved)
+
+
+def _moved_orders(tried: WhatIf, aspect: str) -> Counter[tuple[str, str]]:
+    moved: Counter[tuple[str, str]] = Counter()
+    for group in tried.groups:
+        for name, before, after in group.changes:
+            if name == aspect:
+                moved[before, after] += group.orders
+    return moved
+
+
+def _flow(title: str, counted: str, moved: Counter[tuple[str, str]]) -> Chart | None:
+    if not moved:
+        return None
+    moves = [(before, after, count) for (before, after), count in moved.most_common()]
+    return flows(title, ("before", "after", counted), moves)

@@ -1,0 +1,28 @@
+"""Everything that can be said against rules, as `signpost rules check` and the console say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from app.crd.reach import reach
+from app.crd.scenarios import run
+from app.rulebook.lints import Subject, lint
+from app.rulebook.rulebook import Rulebook
+from app.rulebook.scenarios import read_scenarios
+from benefit_router import Problem
+
+
+def linted(book: Rulebook, scenarios: Path, roster: Path | None, today: date) -> Sequence[Problem]:
+    """What the lints say, and what is wrong with the scenarios that they are told of.
+
+    Without a roster the scenarios are not run, which takes seconds; then what they reach is not judged.
+    """
+    found, problems = read_scenarios(scenarios, book)
+    decided = None
+    if roster is not None and roster.is_file():
+        outcomes = (run(scenario, book, roster) for scenario in found)
+        decided = frozenset(each.name for each in reach(outcomes, book) if each.level == "decides")
+    names = frozenset(scenario.id for scenario in found)
+    return [*problems, *lint(Subject(book, today, names, decided))]
