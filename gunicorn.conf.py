@@ -1,6 +1,10 @@
 """gunicorn settings, from the same environment as the service. `signpost serve` starts gunicorn with these."""
 
 import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 from app.settings import Settings
 
@@ -23,6 +27,19 @@ limit_request_line = 4094
 limit_request_field_size = 16380
 loglevel = "warning"
 accesslog = None
+
+
+# Each worker counts in files of its own, which the one that is asked for /metrics adds up. In memory where that can be:
+# a full disk must not cost a call. Named by this process: a reload reads these lines again, and a successor inherits.
+_OWN = f"signpost-metrics-{os.getpid()}-"
+if not Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).name.startswith(_OWN):
+    _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # mkdtemp makes a folder of our own
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OWN, dir=_memory)
+
+
+def on_exit(server: object) -> None:
+    """Take the files away."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def pre_fork(server: object, worker: object) -> None:

@@ -44,7 +44,21 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
-    from app.web import access, browsers, cds_hooks, console, dtr, errors, feedback, headers, ops, routing
+    from app.state.watched import WatchedState
+    from app.web import (
+        access,
+        browsers,
+        cds_hooks,
+        console,
+        dtr,
+        errors,
+        feedback,
+        headers,
+        instruments,
+        metrics,
+        ops,
+        routing,
+    )
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -67,8 +81,13 @@ def create_app(settings: Settings) -> Flask:
 
     # Outside the sandbox each client brings its own policy; without one, nothing may be read.
     policy = HostPolicy(None if settings.sandbox else ())
-    pool = ConnectionPool(policy, max_bytes=settings.ehr_max_bytes, max_pages=settings.ehr_max_pages)
-    state = open_state(settings.shared_state_url)
+    pool = ConnectionPool(
+        policy,
+        max_bytes=settings.ehr_max_bytes,
+        max_pages=settings.ehr_max_pages,
+        observe=instruments.observe_read,
+    )
+    state = WatchedState(open_state(settings.shared_state_url), instruments.observe_state_error)
     keys = KeyCache(fetcher(ConnectionPool(HostPolicy(()), workers=8, max_bytes=MAX_BYTES)))
     trust = None if settings.sandbox else ClientTrust(registry, keys, state, lifetime=settings.jwt_lifetime)
 
@@ -77,6 +96,8 @@ def create_app(settings: Settings) -> Flask:
     app.config["BASE_URL"] = settings.base_url.rstrip("/") if settings.base_url else None
     app.config["STARTED"] = datetime.now(UTC).isoformat(timespec="seconds")
     app.config["TOKEN_ISSUER"], app.config["TOKEN_URL"] = settings.token_issuer, settings.token_url
+    token = settings.metrics_token
+    app.config["METRICS_TOKEN"] = token.get_secret_value() if token is not None else None
     app.extensions["clients"] = trust
     app.extensions["rate_limit"] = RateLimit(state, settings.calls_per_minute) if settings.calls_per_minute else None
     app.extensions["state"] = state
@@ -85,7 +106,15 @@ def create_app(settings: Settings) -> Flask:
     said = SaidCards(state, settings.repeat_cards_after) if settings.repeat_cards_after else None
     app.extensions["encryption"] = encryption
     app.extensions["crd"] = CrdService(
-        settings, keeper, directory, pool, ledger, said=said, encryption=encryption, state=state
+        settings,
+        keeper,
+        directory,
+        pool,
+        ledger,
+        said=said,
+        encryption=encryption,
+        state=state,
+        observe=instruments.observe_call,
     )
     app.extensions["routing"] = RoutingService(keeper, directory, ledger, any_payer=settings.sandbox)
     elsewhere = terminology_server(settings.terminology_url) if settings.terminology_url else None
@@ -111,6 +140,8 @@ def create_app(settings: Settings) -> Flask:
         )
         app.register_blueprint(console.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.register_blueprint(metrics.blueprint)
+    metrics.register(app)
     errors.register(app)
     browsers.register(app, settings.cors_origins)
     headers.register(app)

@@ -185,6 +185,12 @@ class Settings(BaseSettings):
         description="Origins of clients that run in a browser, with commas (`https://ehr.example.org`); `*`, any "
         "origin, only in the sandbox.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token with which `/metrics` may be read; left out: only from this machine, and not through "
+        "a proxy.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

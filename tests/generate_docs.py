@@ -40,6 +40,8 @@ from app.rulebook.keeper import FileKeeper
 from app.rulebook.lints import LINTS
 from app.rulebook.standards import STATUSES
 from app.settings import ROOT, Settings
+from app.web.instruments import COUNTED
+from app.web.metrics import Standing
 from benefit_router import COLUMNS, Column, Table
 from benefit_router.columns import LEVEL_WEIGHTS
 from tests.ehr_actions import COVERAGE_INFORMATION
@@ -341,6 +343,21 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def figures() -> str:
+    """Every metric of GET /metrics, as its own HELP tells it."""
+    rows = []
+    for collector in (
+        *COUNTED._collector_to_names,
+        Standing(FileKeeper(ROOT / "rules", ROOT / "questionnaires", interval=0)),
+    ):
+        names = tuple(getattr(collector, "_labelnames", ()))
+        for family in collector.collect():
+            labels = names or tuple(sorted({label for sample in family.samples for label in sample.labels}))
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            rows.append((f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels), family.documentation))
+    return _table(("metric", "kind", "labels", "what"), rows)
+
+
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -351,6 +368,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "routing-columns": routing_columns,
     "lints": lints,
+    "figures": figures,
     "schema-files": table_files,
     **{
         f"{table.name.replace('_', '-')}-columns": partial(table_columns, table)

@@ -69,6 +69,7 @@ class Answering:
     asking: list[tuple[AssertionRecord, Decided, tuple[str, ...]]] = field(default_factory=list)
     honoured: list[str] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
+    told: list[Determination] = field(default_factory=list)  # what leaves, given anew or again
     shown: list[CardRecord] = field(default_factory=list)
 
     def answer(self, data: bytes) -> bytes:
@@ -195,6 +196,8 @@ class Answering:
         promised = promise(facts, fresh, self.sources.earlier, rulebook, self.today)
         given = self._give(request, one.order, promised, _reference_to(coverage))
         self.tracks.append(given.determination.route.track if given.determination.route else "-")
+        if given.action is not None:
+            self.told.append(given.determination)
         if given.action is not None and promised.standing:
             self.honoured.append(given.assertion_id)
         elif given.action is not None:
@@ -228,6 +231,7 @@ class Answering:
         told = [order for order in orders if order.resource["resourceType"] != "Encounter"]
         promised = [Promise(technical(order.key, words, self.today)) for order in told]
         given = [self._give(request, *each, coverage) for each in zip(told, promised, strict=True)]
+        self.told = [each.determination for each in given if each.action]
         self.assertions = [assertion_record(None, each, self.sources.rulebook) for each in given if each.action]
         return body([], [each.action for each in given])
 

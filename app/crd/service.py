@@ -81,6 +81,7 @@ class Progress:
     answering: Answering | None = None
     connection: EhrConnection | None = None
     snapshots: list[SnapshotRecord] = field(default_factory=list)
+    ledger_s: float | None = None  # to write it down, once that was tried
     read_for_forms: bool = False
     said: list[str] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ class CrdService:
         said: SaidCards | None = None,
         encryption: Encryption | None = None,
         state: SharedState | None = None,
+        observe: Callable[[Progress, Answered], None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -111,6 +113,7 @@ class CrdService:
         self._encryption = encryption
         self._returned = ReturnedForms(ledger, encryption) if encryption is not None else None
         self._state = state
+        self._observe = observe
         self._clock = clock
         self._new_id = new_id
         self._options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
@@ -122,6 +125,12 @@ class CrdService:
         An answer that could not be written down is not sent: 503 instead.
         """
         progress = Progress(service_id, self._clock(), time.monotonic(), self._new_id(), client)
+        answered = self._answer_and_keep(progress, data)
+        if self._observe is not None:
+            self._observe(progress, answered)
+        return answered
+
+    def _answer_and_keep(self, progress: Progress, data: bytes) -> Answered:
         issues: tuple[str, ...] = ()
         try:
             answered = Answered(200, self._answer(progress, data))
@@ -266,6 +275,7 @@ class CrdService:
             honoured=tuple(given.honoured) if given else (),
             snapshots=tuple(progress.snapshots) if given else (),
         )
+        began = time.perf_counter()
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
                 self._store(rulebook)
@@ -274,6 +284,8 @@ class CrdService:
                 self._said.remember(progress.said)
         except LedgerError as error:
             return _not_kept(progress, error)
+        finally:
+            progress.ledger_s = time.perf_counter() - began
         log.info(
             "hook.answered",
             invocation=progress.invocation_id,

@@ -118,7 +118,7 @@ class EhrConnection(Ehr):
         if not wanted or time.monotonic() >= self._deadline:
             return dict.fromkeys(wanted, _lacking(LATE))
         self.used = True
-        client = self._client
+        client, started = self._client, time.monotonic()
         under_way: dict[Wanted, tuple[Future[Fetched], Exchange]] = {}
         for item in wanted:
             exchange = Exchange()
@@ -130,10 +130,24 @@ class EhrConnection(Ehr):
                 if not future.done():
                     future.cancel()
                     exchange.cut()
-        return {
+        fetched = {
             item: future.result() if future.done() and not future.cancelled() else _lacking(LATE)
             for item, (future, _) in under_way.items()
         }
+        if self._pool.observe is not None:
+            for item, (_, exchange) in under_way.items():
+                ended = exchange.ended or time.monotonic()
+                self._pool.observe(outcome_of(fetched[item]), ended - started)
+        return fetched
+
+
+def outcome_of(fetched: Fetched) -> str:
+    """In a word: "ok", "absent" (the EHR has no such record), "late" or "failed"."""
+    if fetched.problem is None:
+        return "ok"
+    if fetched.complete:
+        return "absent"
+    return "late" if fetched.problem == LATE else "failed"
 
 
 def _lacking(problem: str) -> Fetched:

@@ -105,6 +105,8 @@ class Exchange:
         self._lock = threading.Lock()
         self._held: socket.socket | None = None
         self._is_cut = False
+        self.ended: float | None = None
+        """When the task ended, by time.monotonic."""
 
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
@@ -113,6 +115,7 @@ class Exchange:
         try:
             yield
         finally:
+            self.ended = time.monotonic()
             _this_thread.exchange = None
             with self._lock:
                 self._let_go()
@@ -252,7 +255,8 @@ class ConnectionPool:
     """One per process, for all calls and all EHRs; safe in threads. Sockets are kept open between calls.
 
     `verify` as in requests: True, or the path of a CA bundle. `workers` bounds the reads under way at once in the
-    process, `max_bytes` one decoded answer, `max_pages` the pages of one search.
+    process, `max_bytes` one decoded answer, `max_pages` the pages of one search. `observe` is told of each read or
+    search of an EHR: what became of it, and how many seconds it took.
     """
 
     def __init__(
@@ -264,8 +268,10 @@ class ConnectionPool:
         hosts: int = 16,
         max_bytes: int = 5 * 1024 * 1024,
         max_pages: int = 5,
+        observe: Callable[[str, float], None] | None = None,
     ) -> None:
         self.policy = policy
+        self.observe = observe
         self.max_bytes = max_bytes
         self.max_pages = max_pages
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="ehr")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.crd.service import CrdService
@@ -27,6 +27,7 @@ def services() -> Response:
 def call(service_id: str) -> Response:
     """One hook call. Who calls is settled before the body is read."""
     client = calling_client()
+    g.client = client.iss if client is not None else "sandbox"
     service: CrdService = current_app.extensions["crd"]
     answered = service.answer(service_id, _body(), client)
     return Response(answered.body, status=answered.status, mimetype="application/json")
