@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
         ops,
         routing,
     )
+    from app.web.traces import Traces
 
     registry = check_exposure(settings)
     logs.configure(settings.log_level)
@@ -114,7 +115,7 @@ def create_app(settings: Settings) -> Flask:
         said=said,
         encryption=encryption,
         state=state,
-        observe=instruments.observe_call,
+        observers=(instruments.observe_call, *([Traces().observe] if settings.traces else [])),
     )
     app.extensions["routing"] = RoutingService(keeper, directory, ledger, any_payer=settings.sandbox)
     elsewhere = terminology_server(settings.terminology_url) if settings.terminology_url else None

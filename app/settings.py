@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         description="Bearer token with which `/metrics` may be read; left out: only from this machine, and not through "
         "a proxy.",
     )
+    traces: bool = Field(
+        False,
+        description="Send an OpenTelemetry trace of each hook call, as the OTEL_ environment variables say; needs "
+        "`signpost[traces]`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

@@ -64,6 +64,7 @@ class Answering:
     chart: Chart | None = None
     decided: list[list[Decided]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    laps: list[tuple[str, float, float]] = field(default_factory=list)  # stage, begin and end by time.perf_counter
     assertions: list[AssertionRecord] = field(default_factory=list)
     # New assertions that ask for forms, with what was decided and the names of the forms.
     asking: list[tuple[AssertionRecord, Decided, tuple[str, ...]]] = field(default_factory=list)
@@ -242,7 +243,9 @@ class Answering:
         try:
             yield
         finally:
-            self.timings[name] = round((time.perf_counter() - started) * 1000, 3)
+            ended = time.perf_counter()
+            self.timings[name] = round((ended - started) * 1000, 3)
+            self.laps.append((name, started, ended))
 
 
 def spoken(request: HookRequest, options: Options) -> str:

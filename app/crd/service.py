@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -81,7 +81,8 @@ class Progress:
     answering: Answering | None = None
     connection: EhrConnection | None = None
     snapshots: list[SnapshotRecord] = field(default_factory=list)
-    ledger_s: float | None = None  # to write it down, once that was tried
+    ledger_at: float = 0.0  # when writing it down began, by time.perf_counter
+    ledger_s: float | None = None  # how long that took
     read_for_forms: bool = False
     said: list[str] = field(default_factory=list)
 
@@ -100,7 +101,7 @@ class CrdService:
         said: SaidCards | None = None,
         encryption: Encryption | None = None,
         state: SharedState | None = None,
-        observe: Callable[[Progress, Answered], None] | None = None,
+        observers: Sequence[Callable[[Progress, Answered], None]] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -113,7 +114,7 @@ class CrdService:
         self._encryption = encryption
         self._returned = ReturnedForms(ledger, encryption) if encryption is not None else None
         self._state = state
-        self._observe = observe
+        self._observers = observers
         self._clock = clock
         self._new_id = new_id
         self._options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
@@ -126,8 +127,8 @@ class CrdService:
         """
         progress = Progress(service_id, self._clock(), time.monotonic(), self._new_id(), client)
         answered = self._answer_and_keep(progress, data)
-        if self._observe is not None:
-            self._observe(progress, answered)
+        for observe in self._observers:
+            observe(progress, answered)
         return answered
 
     def _answer_and_keep(self, progress: Progress, data: bytes) -> Answered:
@@ -275,7 +276,7 @@ class CrdService:
             honoured=tuple(given.honoured) if given else (),
             snapshots=tuple(progress.snapshots) if given else (),
         )
-        began = time.perf_counter()
+        progress.ledger_at = time.perf_counter()
         try:
             if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
                 self._store(rulebook)
@@ -285,7 +286,7 @@ class CrdService:
         except LedgerError as error:
             return _not_kept(progress, error)
         finally:
-            progress.ledger_s = time.perf_counter() - began
+            progress.ledger_s = time.perf_counter() - progress.ledger_at
         log.info(
             "hook.answered",
             invocation=progress.invocation_id,
