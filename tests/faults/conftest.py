@@ -155,7 +155,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         )
         service = Service(f"http://127.0.0.1:{port}", process, tmp_path / "data", rules, settings.get("database_url"))
         running.append(service)
-        wait_until(lambda: service.ready(), "the service is ready")
+        wait_until(lambda: service.ready(), "the service is ready", 120)
         return service
 
     yield _start
