@@ -1,21 +1,27 @@
-"""Ten thousand calls that are wrong in some way, and a clock that jumps: an answer each time, never a 500."""
+"""Ten thousand bodies that are wrong in some way, and a clock that jumps: an answer each time, never a 500."""
 
 from __future__ import annotations
 
 import copy
 import json
 import random
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
-from app.settings import Settings
-from tests.ehr_actions import EhrActions, example
+from tests.dtr.dtr_actions import coverage_of
+from tests.ehr_actions import EhrActions, example, order_of
+from tests.faults.conftest import Service
+from tests.web.test_other_hooks import appointment, booking, dispatch, encounter
+
+FORM = "https://payer.example.org/Questionnaire/lumbar-mri"
 
 ODD: list[Any] = [
     None, True, False, 0, -1, 10**30, 1e308, "", " ", "x" * 5000, "\u0000", "\ud83d", "2026-13-45", "Patient/", "#",
@@ -57,29 +63,78 @@ def spoilt(chance: random.Random, call: dict[str, Any], every: list[tuple[Any, .
     return sent
 
 
-@pytest.fixture
-def settings(tmp_path: Any) -> Settings:
-    return Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, log_level="error", sqlite_synchronous="normal")
-
-
-@pytest.mark.parametrize("name", ["mri", "infusion", "self-injected"])
-def test_malformed_calls(app: Flask, name: str) -> None:
-    http: FlaskClient = app.test_client()
-    chance = random.Random(f"{name} 1")  # noqa: S311  # the same mistakes each time
+def signed(name: str = "mri") -> tuple[dict[str, Any], dict[str, Any]]:
+    """The order and the Coverage of a sample call."""
     call = example(name)
-    every = list(places(call))
-    statuses: Counter[int] = Counter()
-    for _ in range(3334):
-        body = spoilt(chance, call, every)
-        response = http.post("/cds-services/order-sign-crd", data=body)
-        statuses[response.status_code] += 1
-        assert response.status_code < 500, body
-        told = json.loads(response.data)
-        assert (told.get("resourceType") == "OperationOutcome") is (response.status_code >= 400)
-    assert set(statuses) <= {200, 400, 412, 422}
-    assert statuses[200] > 100
-    assert statuses[400] > 100
-    assert app.extensions["ledger"].verify() == []
+    return order_of(call), coverage_of(call)
+
+
+def corpus() -> dict[str, list[dict[str, Any]]]:
+    """Real requests by the address they go to."""
+    mri, coverage = signed()
+    answered = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": FORM}
+    answered |= {"subject": {"reference": "Patient/p1"}, "item": [{"linkId": "1", "answer": [{"valueBoolean": True}]}]}
+    asked = [{"name": "coverage", "resource": coverage}, {"name": "order", "resource": mri}]
+    selecting = example("infusion")
+    selecting["hook"] = "order-select"
+    selecting["context"]["selections"] = ["MedicationRequest/mr1"]
+    said = {"card": "4e0a3a1e-3ed1-4b7c-9d57-0d1c0cb0f1c0", "outcome": "accepted"}
+    said |= {"outcomeTimestamp": "2026-11-24T10:05:31Z", "acceptedSuggestions": [{"id": "e56e1945"}]}
+    hooks = {
+        "order-sign": [example("mri"), example("infusion"), example("self-injected")],
+        "order-select": [selecting],
+        "order-dispatch": [dispatch(example("mri"), "PractitionerRole/dr1")],
+        "appointment-book": [booking(appointment(basedOn=[{"reference": "ServiceRequest/sr1"}]))],
+        "encounter-start": [encounter("encounter-start")],
+    }
+    return {f"/cds-services/{hook}-crd": calls for hook, calls in hooks.items()} | {
+        "/cds-services/order-sign-crd/feedback": [{"feedback": [said]}],
+        "/routing/v1/decisions": [
+            {"order": mri, "coverage": coverage},
+            {"order": {"codes": ["RxNorm 327361"], "route": "subcutaneous"}, "member": {"line": "commercial"}},
+        ],
+        "/routing/v1/batch": [{"questions": [{"order": {"codes": ["HCPCS J1745"]}, "member": "M100006"}]}],
+        "/fhir/dtr/2.2/Questionnaire/$questionnaire-package": [{"resourceType": "Parameters", "parameter": asked}],
+        "/fhir/dtr/2.0/Questionnaire/$questionnaire-package": [{"resourceType": "Parameters", "parameter": asked}],
+        "/fhir/dtr/2.2/Questionnaire/$next-question": [answered],
+        "/fhir/dtr/2.2/QuestionnaireResponse": [answered],
+    }
+
+
+def send(service: Service, bodies: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, int, bytes]]:
+    """Send one after the other over a connection that is kept open; each with its answer."""
+    address = urlsplit(service.url)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=30)
+    for path, body in bodies:
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        yield path, body, response.status, response.read()
+    connection.close()
+
+
+def test_malformed_bodies(start: Callable[..., Service]) -> None:
+    """Ten thousand, to every address that takes a body, at the real service."""
+    service = start(sqlite_synchronous="normal")
+    workers = service.workers()
+    chance = random.Random("1")  # noqa: S311  # the same mistakes each time
+    real = [(path, call, list(places(call))) for path, calls in corpus().items() for call in calls]
+    wrong = [(path, spoilt(chance, call, every)) for path, call, every in real for _ in range(10_000 // len(real) + 1)]
+    chance.shuffle(wrong)
+    statuses: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    with ThreadPoolExecutor(4) as pool:
+        for answers in pool.map(lambda share: list(send(service, share)), (wrong[n::4] for n in range(4))):
+            for path, body, status, answer in answers:
+                statuses[path][status] += 1
+                assert status < 500, (path, body)
+                if status >= 400:
+                    assert json.loads(answer)["resourceType"] == "OperationOutcome", (path, body)
+    for path, seen in statuses.items():
+        assert set(seen) <= {200, 201, 204, 400, 404, 412, 422}, path
+        assert seen[400] > 50, path
+    assert sum(seen[200] for seen in statuses.values()) > 1000
+    assert service.workers() == workers
+    with service.ledger() as ledger:
+        assert ledger.verify() == []
 
 
 def test_a_clock_that_jumps(app: Flask, ehr: EhrActions, monkeypatch: pytest.MonkeyPatch) -> None:
