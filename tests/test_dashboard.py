@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.settings import ROOT
+from app import create_app
+from app.settings import ROOT, Settings
 from app.web.instruments import COUNTED
 from tests.ehr_actions import EhrActions, example
 
@@ -30,11 +30,14 @@ EVERY = [expr for panel in PANELS for expr in queries(panel)]
 EVERY += [each["expr"] for each in DASHBOARD["annotations"]["list"]]
 
 
-@pytest.fixture
-def exported(app: Flask, ehr: EhrActions) -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each series by its name, as `/metrics` gives them; of series nobody has seen yet, as declared."""
-    assert ehr.sign(example("infusion")).status == 200
-    families = text_string_to_metric_families(app.test_client().get("/metrics").text)
+    app = create_app(Settings(sandbox=True, data_dir=tmp_path_factory.mktemp("data"), rules_interval=0))
+    assert EhrActions(app.test_client()).sign(example("infusion")).status == 200
+    families = list(text_string_to_metric_families(app.test_client().get("/metrics").text))
+    app.extensions["ledger"].close()
+    app.extensions["state"].close()
     declared = {name: set(each._labelnames) for each, names in COUNTED._collector_to_names.items() for name in names}
     found = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     return declared | found

@@ -27,7 +27,7 @@ FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None, 
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder: Path = tmp_path_factory.mktemp("openapi")
     app = create_app(Settings(sandbox=True, data_dir=folder, rules_interval=0, log_level="error"))
     yield app
@@ -39,8 +39,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 @pytest.mark.parametrize(
     "address", ["POST /routing/v1/decisions", "POST /routing/v1/batch", "GET /routing/v1/standards"]
 )
-def test_as_the_document_says(app: Flask, address: str, mode: GenerationMode) -> None:
-    document = schemathesis.openapi.from_wsgi("/routing/v1/openapi.json", app)
+def test_as_the_document_says(tried: Flask, address: str, mode: GenerationMode) -> None:
+    document = schemathesis.openapi.from_wsgi("/routing/v1/openapi.json", tried)
     (operation,) = (found.ok() for found in document.get_all_operations() if found.ok().label == address)
     seen: set[int] = set()
 
@@ -58,7 +58,7 @@ def test_as_the_document_says(app: Flask, address: str, mode: GenerationMode) ->
     assert (200 if mode is GenerationMode.POSITIVE else 400) in seen
 
 
-def test_every_address_is_tried(app: Flask) -> None:
-    document = schemathesis.openapi.from_wsgi("/routing/v1/openapi.json", app)
+def test_every_address_is_tried(tried: Flask) -> None:
+    document = schemathesis.openapi.from_wsgi("/routing/v1/openapi.json", tried)
     labels = {found.ok().label for found in document.get_all_operations()}
     assert labels == {"POST /routing/v1/decisions", "POST /routing/v1/batch", "GET /routing/v1/standards"}

@@ -138,12 +138,21 @@ def test_counting_costs_no_answer(
 TOKEN = "correct-horse-battery"
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[FlaskClient]:
-    app = create_app(Settings(sandbox=True, data_dir=tmp_path, rules_interval=0, metrics_token=TOKEN))
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    folder = tmp_path_factory.mktemp("guarded")
+    app = create_app(Settings(sandbox=True, data_dir=folder, rules_interval=0, metrics_token=TOKEN))
     yield app.test_client()
     app.extensions["ledger"].close()
     app.extensions["state"].close()
+
+
+@pytest.fixture
+def unguarded(guarded: FlaskClient) -> Iterator[FlaskClient]:
+    """The same service without its token."""
+    guarded.application.config["METRICS_TOKEN"] = None
+    yield guarded
+    guarded.application.config["METRICS_TOKEN"] = TOKEN
 
 
 @pytest.mark.parametrize(
@@ -160,8 +169,10 @@ def guarded(tmp_path: Path) -> Iterator[FlaskClient]:
         ({"Host": "[::1]:8080"}, "::1", 200),
     ],
 )
-def test_without_a_token_only_this_machine_reads(app: Flask, headers: dict[str, str], remote: str, status: int) -> None:
-    answered = app.test_client().get("/metrics", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
+def test_without_a_token_only_this_machine_reads(
+    unguarded: FlaskClient, headers: dict[str, str], remote: str, status: int
+) -> None:
+    answered = unguarded.get("/metrics", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
     assert answered.status_code == status
     assert (status == 200) is ("signpost_hook_calls" in answered.text)
 
