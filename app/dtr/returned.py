@@ -39,7 +39,8 @@ def read_response(body: bytes) -> Resource:
         resource = next(bundles.resources(resource), resource)
     if resource["resourceType"] != "QuestionnaireResponse":
         raise InvalidRequest("Send a QuestionnaireResponse, or a Bundle that begins with one.", code="structure")
-    if resource.get("status") not in _DONE:
+    status = resource.get("status")
+    if not isinstance(status, str) or status not in _DONE:
         raise UnprocessableRequest(
             "Only a response that is completed or amended is taken.",
             element="QuestionnaireResponse.status",
