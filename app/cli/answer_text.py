@@ -91,13 +91,17 @@ def _parts(parts: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         yield "benefit", str(details["benefit-track"])
     billed = [f"{codings.short_name(code['system'])} {code['code']}" for code in _values(parts, "billingCode")]
     if billed:
-        yield "billed as", ", ".join(billed)
+        carried = details.get("billing-modifiers")
+        yield "billed as", ", ".join(billed) + (f", modifiers {carried}" if carried else "")
     for reason in _values(parts, "reason"):
         yield "why", str(reason.get("text") or reason["coding"][0]["display"])
     missing = [_INFO[code] for code in _values(parts, "info-needed")]
     if missing:
         yield "missing", ", ".join(missing)
     yield "what next", _next(parts, details)
+    for name, code in (("decided within", "decision-time"), ("to the patient", "patient-note")):
+        if code in details:
+            yield name, str(details[code])
     yield "assertion", f"{_values(parts, 'coverage-assertion-id')[0]} (holds to {_values(parts, 'expiry-date')[0]})"
 
 

@@ -8,6 +8,12 @@ from app.crd.counterfactual import OtherAnswer, WouldChange
 from app.crd.explanation import CaseSeen, Explanation, Part
 from app.rulebook.answer import Answer
 
+# Details that say something of their own; the others stand in the lines above.
+_TOLD = {
+    "billing-modifiers": "modifiers",
+    "decision-time": "decided within",
+    "patient-note": "to the patient",
+}
 _HELD = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -89,6 +95,10 @@ def _answer(answer: Answer) -> Iterator[str]:
     yield f"Answer      {answer_words(answer)}"
     for reason in answer.reasons:
         yield f"  {' '.join(filter(None, (reason.code, reason.text)))}"
+    for detail in answer.details:
+        if detail.code in _TOLD:
+            qualified = f" ({detail.qualification})" if detail.qualification else ""
+            yield f"  {_TOLD[detail.code]}: {detail.value}{qualified}"
 
 
 def answer_words(answer: Answer) -> str:

@@ -7,11 +7,12 @@ words of the reason (`detail.code` is extensible, davinci-crd ext-coverage-infor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from app.crd.facts import OrderFacts
 from app.rulebook.answer import Answer, Detail, Reason
-from app.rulebook.payer import Pharmacy
+from app.rulebook.payer import Clock, Payer, Pharmacy
 from app.rulebook.rulebook import Rulebook
 from benefit_router import Code, RouteDecision
 
@@ -22,6 +23,7 @@ TRACK_WORDS = {
     "none": "Neither benefit pays",
     "undetermined": "Which benefit pays cannot be told yet",
 }
+_DECIDED_LATER = frozenset({"auth-needed", "performpa", "conditional"})
 _AUTHORIZATION = {"yes": "auth-needed", "no": "no-auth", "conditional": "conditional", "performer": "performpa"}
 
 
@@ -149,7 +151,25 @@ def administration(route: RouteDecision) -> Answer | None:
     )
 
 
-def marked(answer: Answer, route: RouteDecision) -> Answer:
+def modifiers(route: RouteDecision) -> tuple[str, ...]:
+    """HCPCS modifiers of the claim; a pharmacy's claim has none."""
+    on_claim = route.outcome is not None and route.track in ("medical", "medical-bundled")
+    return route.outcome.modifiers if on_claim and route.outcome else ()
+
+
+def clock(route: RouteDecision, payer: Payer) -> Clock | None:
+    """The decision clock that the deciding row names; none while the benefit cannot be told."""
+    named = route.outcome.clock_profile if route.outcome and route.track != "undetermined" else None
+    return payer.clocks.get(named or "")
+
+
+def patient_text(route: RouteDecision) -> str | None:
+    """The row's sentence for the patient; kept back while the benefit is presumed or cannot be told."""
+    certain = route.confidence == "determined" and route.track != "undetermined"
+    return (route.outcome.patient_text or None) if certain and route.outcome else None
+
+
+def marked(answer: Answer, route: RouteDecision, payer: Payer) -> Answer:
     """The answer with its benefit: as a detail for machines, and in words for everyone."""
     words = TRACK_WORDS[route.track]
     if route.confidence == "presumptive" and route.track != "undetermined":
@@ -159,7 +179,22 @@ def marked(answer: Answer, route: RouteDecision) -> Answer:
     reasons = answer.reasons
     first = reasons[0] if reasons else Reason(route.reason)
     led = replace(first, text=f"{words}. {first.text}".strip())
-    return replace(answer, reasons=(led, *reasons[1:]), details=(detail, *rule, *answer.details))
+    return replace(
+        answer, reasons=(led, *reasons[1:]), details=(detail, *rule, *_of_row(answer, route, payer), *answer.details)
+    )
+
+
+def _of_row(answer: Answer, route: RouteDecision, payer: Payer) -> Iterator[Detail]:
+    """What the deciding row adds to the answer: for the claim, for whoever waits for a decision, for the patient."""
+    if answer.billing_codes and (carried := modifiers(route)):
+        yield Detail("billing-modifiers", ", ".join(carried))
+    # A clock that is only proposed binds nobody, so nobody is told to count on it.
+    if answer.pa_needed in _DECIDED_LATER and (due := clock(route, payer)) is not None and due.status == "in-force":
+        yield Detail("decision-time", due.words, qualification=due.authority)
+    # What the row says of the benefit must not sound like coverage where a policy of this coverage says otherwise.
+    told = patient_text(route)
+    if told and (route.track == "pharmacy" or answer.covered == "covered"):
+        yield Detail("patient-note", told)
 
 
 def _presumed(route: RouteDecision) -> list[str]:

@@ -24,6 +24,9 @@ OWN_DETAILS = {
     "benefit-track": "Benefit that pays for the drug",
     "epa-standard": "Electronic prior authorization standard of the pharmacy processor",
     "routing-rule": "Rule that decided the benefit",
+    "billing-modifiers": "HCPCS modifiers that the claim carries with the billing codes",
+    "decision-time": "How soon an authorization is decided, from receipt of the request",
+    "patient-note": "What the patient may be told of the benefit",
 }
 
 Extension = dict[str, Any]

@@ -48,7 +48,7 @@ def decide(play: InPlay, evidence: Evidence, *, rulebook: Rulebook, today: date)
         answer = benefit.no_benefit(route)
     else:
         answer = _undetermined(facts, route)
-    answers = (benefit.marked(answer, route), *_administration(route))
+    answers = (benefit.marked(answer, route, rulebook.payer), *_administration(route))
     return replace(_determination(play, answers, rulebook, today), handoff=pharmacy.slug if pharmacy else None)
 
 
@@ -84,7 +84,7 @@ def _by_policy(play: InPlay, evidence: Evidence, rulebook: Rulebook, today: date
         answers = merge_by_code([_dated(each.answers, days) for each in asked], *_why_open(play))
     answers = tuple(_granted(_with_billing(answer, facts, route), facts) for answer in answers)
     if route is not None:
-        answers = (*(benefit.marked(answer, route) for answer in answers), *_administration(route))
+        answers = (*(benefit.marked(answer, route, rulebook.payer) for answer in answers), *_administration(route))
     named = [policy.scope.slug for policy in play.policies if policy is not None]
     return replace(
         _determination(play, answers, rulebook, today),

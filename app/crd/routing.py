@@ -7,11 +7,11 @@ takes the way of one as far as the route, so it is routed as order-sign would ro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from app.crd.benefit import handoff_for, medical_codes, pharmacy_codes
+from app.crd.benefit import clock, handoff_for, medical_codes, modifiers, patient_text, pharmacy_codes
 from app.crd.facts import OrderFacts, build_facts, with_signals
 from app.crd.in_play import InPlay, rules_in_play
 from app.crd.rehearsal import Rehearsal
@@ -26,7 +26,7 @@ from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario
 from app.rulebook.spelling import nearest
 from app.rulebook.standards import Standard
-from benefit_router import Code, words_for
+from benefit_router import Code, RouteDecision, words_for
 from benefit_router.signals import SINGLE
 
 HOOK = "order-sign"
@@ -108,6 +108,9 @@ def described(play: InPlay, rulebook: Rulebook) -> dict[str, Any]:
         "confidence": decision.confidence,
         "reason": decision.reason,
         "billing_codes": [as_coding(code) for code in _billed_as(play)],
+        "modifiers": list(modifiers(decision)),
+        "clock": _clock(decision, rulebook),
+        "patient_text": patient_text(decision),
         "rule": _rule(decision.rule_id, rulebook),
         "considered": [
             {
@@ -124,6 +127,14 @@ def described(play: InPlay, rulebook: Rulebook) -> dict[str, Any]:
         "products": list(decision.products),
         "next": _next(play, _ROADS.get(decision.track), rulebook),
     }
+
+
+def _clock(decision: RouteDecision, rulebook: Rulebook) -> dict[str, str] | None:
+    """How soon an authorization is decided, should one be needed; `status` says whether that binds today."""
+    found = clock(decision, rulebook.payer)
+    if found is None or decision.outcome is None:
+        return None
+    return {"profile": decision.outcome.clock_profile or "", **asdict(found)}
 
 
 def _billed_as(play: InPlay) -> tuple[Code, ...]:

@@ -54,6 +54,11 @@ class Clock:
     authority: str
     status: Literal["in-force", "proposed"]
 
+    @property
+    def words(self) -> str:
+        """Both times in one line."""
+        return f"standard {self.standard}, expedited {self.expedited}"
+
 
 @dataclass(frozen=True, slots=True)
 class Payer:

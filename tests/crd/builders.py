@@ -60,6 +60,10 @@ _PAYER: dict[str, Any] = {
         "page": {"name": "Review page", "url": "https://payer.example.org/review"},
         "name-only": {"name": "Medical director"},
     },
+    "clocks": {
+        "fast": {"standard": "72 h", "expedited": "24 h", "authority": "42 CFR 1", "status": "in-force"},
+        "planned": {"standard": "24 h", "expedited": "24 h", "authority": "a proposal", "status": "proposed"},
+    },
     "flags": {"esrd": "End-stage renal disease"},
     "assertions": {"valid_days": 90},
 }

@@ -382,6 +382,46 @@ def test_each_answer_of_a_policy_is_marked() -> None:
     assert [details(answer)["benefit-track"] for answer in answers] == ["medical", "medical"]
 
 
+OF_THE_ROW = {"modifiers": "JA; JZ", "clock_profile": "fast", "patient_text": "Your clinic bills it."}
+MODIFIERS = {"billing-modifiers": "JA, JZ"}
+TIMES = {"decision-time": "standard 72 h, expedited 24 h"}
+NOTE = {"patient-note": "Your clinic bills it."}
+
+
+@pytest.mark.parametrize(
+    ("cells", "order", "member", "told"),
+    [
+        ({**J, "track": "medical", "pa": "yes"}, INFUSION, GOLD, MODIFIERS | TIMES | NOTE),
+        ({**J, "track": "medical", "pa": "performer"}, INFUSION, GOLD, MODIFIERS | TIMES | NOTE),
+        ({**J, "track": "medical", "pa": "no"}, INFUSION, GOLD, MODIFIERS | NOTE),
+        ({**J, "track": "medical-bundled", "pa": "no"}, INFUSION, GOLD, MODIFIERS | NOTE),
+        # Nobody says what the answer is: the row's sentence could promise too much.
+        ({**J, "track": "medical"}, INFUSION, GOLD, MODIFIERS | TIMES),
+        ({**J, "track": "medical", "pa": "yes", "clock_profile": "planned"}, INFUSION, GOLD, MODIFIERS | NOTE),
+        ({**J, "track": "medical", "pa": "yes", "confidence": "presumptive"}, INFUSION, GOLD, MODIFIERS | TIMES),
+        ({**RX, "pa": "yes"}, PEN, GOLD, TIMES | NOTE),
+        ({**RX, "pa": "yes"}, PEN, CLASSIC, TIMES | NOTE),
+        ({**RX, "pa": "yes"}, PEN, ESSENTIAL, NOTE),
+        ({**J, "track": "none"}, INFUSION, GOLD, {}),
+        ({**J, "track": "undetermined"}, INFUSION, GOLD, {}),
+    ],
+)
+def test_what_a_row_says_beside_the_benefit(
+    cells: dict[str, str], order: dict[str, Any], member: Member, told: dict[str, str]
+) -> None:
+    answer = answer_to(order, rules=rulebook(rows=[row("r", **{**OF_THE_ROW, **cells})]), member=member)
+    own = {"billing-modifiers", "decision-time", "patient-note"}
+    assert {name: value for name, value in details(answer).items() if name in own} == told
+    assert {detail.qualification for detail in answer.details if detail.code == "decision-time"} <= {"42 CFR 1"}
+
+
+def test_a_rows_sentence_for_the_patient_gives_way_to_a_policy_that_does_not_cover() -> None:
+    rows = [row("r", **{**OF_THE_ROW, **J, "track": "medical"})]
+    for policy_says, shown in ((AUTH, True), (NOT_COVERED, False)):
+        rules = rulebook(rows=rows, policies=[policy("p", ["HCPCS J0001"], policy_says, track="medical")])
+        assert ("patient-note" in details(answer_to(INFUSION, rules=rules))) is shown
+
+
 @pytest.mark.parametrize(
     ("coded", "billing"),
     [
@@ -423,12 +463,12 @@ def route(**members: Any) -> RouteDecision:
     ],
 )
 def test_an_answer_without_a_reason_gets_the_routes(decision: RouteDecision, text: str) -> None:
-    assert words(marked(Answer("covered", "no-auth"), decision)) == text
+    assert words(marked(Answer("covered", "no-auth"), decision, rulebook().payer)) == text
 
 
 @pytest.mark.parametrize("track", TRACKS)
 def test_every_track_has_words(track: Any) -> None:
-    assert details(marked(Answer("covered", "no-auth"), route(track=track)))["benefit-track"] == track
+    assert details(marked(Answer("covered", "no-auth"), route(track=track), rulebook().payer))["benefit-track"] == track
 
 
 def test_a_form_is_asked_for_only_with_an_authorization() -> None:

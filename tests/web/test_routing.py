@@ -76,6 +76,24 @@ def test_shorthand(http: FlaskClient) -> None:
     assert "asserts no coverage" in told["notice"]
 
 
+@pytest.mark.parametrize(
+    ("order", "member", "modifiers", "profile", "text"),
+    [
+        ({"codes": ["HCPCS J3358"], "route": "intravenous", "site": "11"}, "M100006", ["JA"], "commercial", None),
+        ({"codes": ["RxNorm 327361"], "route": "subcutaneous"}, "M100006", [], "commercial", "Your pharmacy plan"),
+        ({"codes": ["HCPCS J3590"]}, "M100006", [], None, None),
+    ],
+)
+def test_modifiers_clock_and_words_for_the_patient(
+    http: FlaskClient, order: dict[str, Any], member: str, modifiers: list[str], profile: str | None, text: str | None
+) -> None:
+    answer = ask(http, {"order": {"encounter": "none", **order}, "member": member})
+    assert answer["modifiers"] == modifiers
+    assert (answer["clock"] or {}).get("profile") == profile
+    assert (answer["patient_text"] or "").startswith(text or "")
+    assert (answer["patient_text"] is None) is (text is None)
+
+
 def test_what_nobody_said_is_missing_and_not_guessed(http: FlaskClient) -> None:
     told = ask(http, {"order": {"codes": ["RxNorm 327361"]}})
     assert told["track"] == "undetermined"
