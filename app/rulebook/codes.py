@@ -73,13 +73,14 @@ def read_list(name: str, text: str, file: str, problems: list[Problem]) -> CodeL
     """A named list: system, code (a trailing `*` makes a prefix), display."""
     codes: list[Code] = []
     for line, row in rows(text, file, tables.LISTS.columns, problems):
-        code = _cell_code(row["system"], row["code"], file, line, problems)
+        code = cell_code(row["system"], row["code"], file, line, problems)
         if code is not None:
             codes.append(code)
     return CodeList.of(name, codes)
 
 
-def _cell_code(system: str, code: str, file: str, line: int, problems: list[Problem]) -> Code | None:
+def cell_code(system: str, code: str, file: str, line: int, problems: list[Problem]) -> Code | None:
+    """A code from its two cells, spelled like orders; None, with a problem, when it is none."""
     url = codings.system_from_short_name(system)
     if url is None:
         known = "RxNorm, NDC, HCPCS, CPT, CVX, ICD-10-CM, SNOMED, LOINC"
@@ -105,7 +106,7 @@ def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crossw
     """All crosswalks from the texts of drugs.csv, dose_forms.csv, routes.csv and billing.csv (each may be absent)."""
     routes: dict[Code, str] = {}
     for line, row in _file(files, tables.ROUTES, problems):
-        code = _cell_code(row["system"], row["code"], "crosswalks/routes.csv", line, problems)
+        code = cell_code(row["system"], row["code"], "crosswalks/routes.csv", line, problems)
         if code is not None:
             routes[code] = row["route"]
 
@@ -114,14 +115,14 @@ def read_crosswalks(files: Mapping[str, str], problems: list[Problem]) -> Crossw
     for line, row in _file(files, tables.DOSE_FORMS, problems):
         routes_of_form[row["dose_form"]] = routes_of_form.get(row["dose_form"], frozenset()) | _words(row["routes"])
         if row.get("system") and row.get("code"):
-            code = _cell_code(row["system"], row["code"], "crosswalks/dose_forms.csv", line, problems)
+            code = cell_code(row["system"], row["code"], "crosswalks/dose_forms.csv", line, problems)
             if code is not None:
                 dose_forms[code] = row["dose_form"]
 
     billing: dict[Code, tuple[Code, ...]] = {}
     for line, row in _file(files, tables.BILLING, problems):
-        code = _cell_code(row["system"], row["code"], "crosswalks/billing.csv", line, problems)
-        billed = _cell_code(row["billing_system"], row["billing_code"], "crosswalks/billing.csv", line, problems)
+        code = cell_code(row["system"], row["code"], "crosswalks/billing.csv", line, problems)
+        billed = cell_code(row["billing_system"], row["billing_code"], "crosswalks/billing.csv", line, problems)
         if code is not None and billed is not None:
             billing[code] = (*billing.get(code, ()), billed)
 
@@ -153,7 +154,7 @@ def _product(row: dict[str, str], line: int, walks: Crosswalks, problems: list[P
     }
     for column, system in columns.items():
         for value in sorted(_words(row.get(column, ""))):
-            code = _cell_code(system, value, file, line, problems)
+            code = cell_code(system, value, file, line, problems)
             if code is not None:
                 codes.setdefault(column, []).append(code)
     form = row.get("dose_form") or None

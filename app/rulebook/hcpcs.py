@@ -32,6 +32,14 @@ class HcpcsCode:
     line: int
 
 
+def text_of(raw: bytes) -> str:
+    """The file's text: UTF-8, or Windows-1252, in which CMS writes its text files."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
 def read_hcpcs(text: str, file: str) -> list[HcpcsCode]:
     """Every Level II procedure code. Modifiers, CPT and dental (D) codes are passed over: the last two are not CMS's.
 

@@ -14,6 +14,7 @@ from app.fhir import codings
 from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, codes_of, read_crosswalks, read_list
 from app.rulebook.documents import Document, check_encoding, read_document
+from app.rulebook.expansions import ORIGINS_FILE, Origin, read_origins
 from app.rulebook.forms import Artifacts, canonical_of, read_form_files, read_forms, read_libraries, read_value_sets
 from app.rulebook.guidance import Guidance, build_guidance, check_forms
 from app.rulebook.payer import Payer, build_payer
@@ -21,6 +22,7 @@ from app.rulebook.policies import Policy, build_policy, check_overlaps
 from app.rulebook.prefill import Prefill, build_prefill
 from app.rulebook.scope import Names
 from app.rulebook.standards import STANDARDS_FILE, Standard, read_standards
+from app.rulebook.validity import VALIDITY_FILE, Validity, read_validity
 from benefit_router import Code, CodeList, Problem, RoutingTable, Rule, Vocabulary, read_table
 
 ROUTES_FILE = "benefit_routes.csv"
@@ -36,6 +38,7 @@ class Rulebook:
 
     `questionnaires` are the forms' versioned canonicals, `forms` the Questionnaires themselves and `prefills` where
     their answers come from, each by the name of the form's folder. `libraries` and `value_sets` are what they build on.
+    `validity` of codes and `origins` of lists decide nothing; the lints look at them.
     """
 
     hash: str
@@ -50,6 +53,8 @@ class Rulebook:
     libraries: Artifacts
     value_sets: Artifacts
     standards: tuple[Standard, ...]
+    validity: Mapping[Code, Validity]
+    origins: Mapping[str, Origin]
     files: Mapping[str, str]
     _policies: _ByCode[Policy]
     _guidance: _ByCode[Guidance]
@@ -204,6 +209,8 @@ def build(files: Mapping[str, str]) -> Loaded:
 
     # Rulebooks stored before there was such a file are built without it.
     standards = read_standards(files[STANDARDS_FILE], payer.lines, problems) if STANDARDS_FILE in files else ()
+    validity = read_validity(files[VALIDITY_FILE], problems) if VALIDITY_FILE in files else {}
+    origins = read_origins(files[ORIGINS_FILE], lists, problems) if ORIGINS_FILE in files else {}
     names = Names(lists, payer.lines, payer.plans, payer.contacts, questionnaires)
     policies = [
         build_policy(document, names, problems)
@@ -230,6 +237,8 @@ def build(files: Mapping[str, str]) -> Loaded:
         lists=lists,
         questionnaires=questionnaires,
         standards=standards,
+        validity=validity,
+        origins=origins,
         forms=forms,
         prefills=prefills,
         libraries=libraries,

@@ -81,7 +81,44 @@ BILLING = Table(
     ),
 )
 
-RULE_TABLES = (ROUTING_TABLE, STANDARDS, LISTS, DRUGS, DOSE_FORMS, ROUTES, BILLING)
+VALIDITY = Table(
+    "validity",
+    "crosswalks/validity.csv",
+    "Days on which codes are valid, for codes that are new, ended or replaced.",
+    (
+        Column("system", "code", _SYSTEM, "HCPCS", required=True),
+        Column("code", "code", "The code. An NDC of 9 digits stands for its packages.", "J2505", required=True),
+        Column("valid_from", "date", "First day it may be used. Blank: always.", "2010-01-01"),
+        Column("valid_to", "date", "First day it may no longer be used. Blank: for good.", "2022-01-01"),
+        Column("verified", "yes-no", "`yes`: the days were compared with the source.", "no", words=("yes", "no")),
+        Column("source", "text", "Where the days are from.", "HCPCS quarterly update of January 2022", required=True),
+    ),
+)
+ORIGINS = Table(
+    "value_sets",
+    "crosswalks/value_sets.csv",
+    "Lists that were taken from a ValueSet, and what they held then.",
+    (
+        Column("list", "slug", "Name of the list.", "oximetry", required=True),
+        Column(
+            "value_set",
+            "url",
+            "Canonical of the ValueSet, with its version after `|` where it has one.",
+            "https://example.org/fhir/ValueSet/oximetry|2.1.0",
+            required=True,
+        ),
+        Column("expanded", "date", "Day of the expansion that the list was taken from.", "2026-10-01", required=True),
+        Column(
+            "hash",
+            "text",
+            "Of the list's codes as they were taken; `rules check` says what to write.",
+            "3f1c5a9e0b7d2846",
+            required=True,
+        ),
+    ),
+)
+
+RULE_TABLES = (ROUTING_TABLE, STANDARDS, LISTS, DRUGS, DOSE_FORMS, ROUTES, BILLING, VALIDITY, ORIGINS)
 
 _PATTERNS = {"date": r"\d{4}-\d{2}-\d{2}", "integer": r"-?\d+", "slug": r"[a-z0-9][a-z0-9._-]*"}
 

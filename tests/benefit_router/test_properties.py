@@ -12,12 +12,23 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from benefit_router import TRACKS, DrugCatalog, OrderSignals, Product, RoutingTable, Rule, Signal, decide
+from benefit_router import (
+    TRACKS,
+    DrugCatalog,
+    OrderSignals,
+    Product,
+    RoutingTable,
+    Rule,
+    Signal,
+    Vocabulary,
+    decide,
+    read_table,
+)
 from benefit_router.codes import Code, CodeList
 from benefit_router.conflicts import conflicts
 from benefit_router.rule import AgeRange, Flag, Indication, OneOf, Stated
 from benefit_router.table import indexed_codes
-from tests.benefit_router.orders import DAY, order, product, rule
+from tests.benefit_router.orders import DAY, order, product, rule, table_text
 
 # A busy machine is no fault of the router.
 SEARCH = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -321,3 +332,54 @@ def test_a_package_and_its_product_are_reached_by_rows_of_either(
     for code in meant.identities:
         if code[0] == "NDC":
             assert decide(table, order(code)).rule_id == "row"
+
+
+# What a row may name of one drug, the most exact first (docs/rules/routing-table.md, Specificity).
+EXACTNESS: dict[str, dict[str, str]] = {
+    "package": {"match_system": "NDC", "match_code": "00000000001"},
+    "product": {"match_system": "RxNorm", "match_code": "100"},
+    "billing code": {"match_system": "HCPCS", "match_code": "J0001"},
+    "listed class": {"match_code": "list:listed", "drug_class": "biologic"},
+    "ingredient": {"match_system": "RxNorm", "match_code": "1", "match_level": "ingredient"},
+    "list": {"match_code": "list:listed"},
+    "class": {"drug_class": "biologic"},
+    "any drug": {"match_code": "*"},
+}
+NAMED_DRUG = product(
+    "a drug", ("RxNorm", "1"), ("RxNorm", "100"), *_ndc(0), ("NDC", "00000000001"), HCPCS[0], tags=("biologic",)
+)
+
+
+@SEARCH
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(EXACTNESS)),
+        st.tuples(st.integers(1, 6), st.integers(0, 2), st.sampled_from(("medical", "medical-bundled", "none"))),
+        min_size=1,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_stronger_band_answers_and_in_a_band_what_names_the_drug_most_exactly(
+    drawn: dict[str, tuple[int, int, str]], random: Any
+) -> None:
+    """A class, a list and a product may each name one drug (notes 3.4). Priority only settles what is equally exact."""
+    named = list(drawn)
+    random.shuffle(named)
+    cells = [
+        {
+            "rule_id": kind.replace(" ", "-"),
+            **EXACTNESS[kind],
+            "band": str(drawn[kind][0]),
+            "priority": str(drawn[kind][1]),
+            "track": drawn[kind][2],
+        }
+        for kind in named
+    ]
+    catalog = DrugCatalog.of([NAMED_DRUG])
+    vocabulary = Vocabulary(lists={"listed": CodeList.of("listed", [HCPCS[0]])}, words={})
+    table, problems = read_table(table_text(*cells), file="t", vocabulary=vocabulary, catalog=catalog)
+    assert table is not None, problems
+    expected = min(named, key=lambda kind: (drawn[kind][0], list(EXACTNESS).index(kind)))
+    decision = decide(table, order(*(code for code in NAMED_DRUG.identities if code[0] != "class")))
+    assert decision.rule_id == expected.replace(" ", "-")
+    assert decision.track == drawn[expected][2]

@@ -256,7 +256,7 @@ def test_what_is_wrong_is_not_submitted(tmp_path: Path, file: str, before: str, 
 
 @pytest.mark.embedded  # it looks into a file of its own
 def test_the_service_answers_with_what_is_published(
-    ledger: Ledger, publish: Publish, tmp_path: Path, versions: dict[str, Checked]
+    publish: Publish, tmp_path: Path, versions: dict[str, Checked]
 ) -> None:
     """The invocation names the version, and one call is never between two."""
     publish("first")
@@ -267,6 +267,6 @@ def test_the_service_answers_with_what_is_published(
             publish("second")
             assert app.extensions["rulebook"].refresh()
         assert ehr.sign(example("mri")).status == 200
-        assert ledger.recent(1)[0].rulebook_hash == versions[name].rulebook.hash
-    assert ledger.verify() == []
+        assert app.extensions["ledger"].recent(1)[0].rulebook_hash == versions[name].rulebook.hash
+    assert app.extensions["ledger"].verify() == []
     app.extensions["ledger"].close()

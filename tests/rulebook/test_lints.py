@@ -6,7 +6,10 @@ from datetime import date
 
 import pytest
 
+from app.rulebook.expansions import Expansion, digest
+from app.rulebook.hcpcs import HcpcsCode
 from app.rulebook.lints import LINTS, Subject, lint
+from app.rulebook.validity import of_release
 from benefit_router import Problem
 from tests.benefit_router.orders import table_text
 from tests.rulebook.small import FILES, built, edited
@@ -61,6 +64,18 @@ def policies(first: tuple[str, str], second: tuple[str, str], **second_scope: st
     return FILES | {"policies/drug.yaml": dated[0], "policies/drug-b.yaml": newer}
 
 
+def valid(*codes: str, start: str = "", end: str = "", system: str = "HCPCS") -> dict[str, str]:
+    """The days of codes."""
+    told = "".join(f"{system},{code},{start},{end},no,a release\n" for code in codes)
+    return {"crosswalks/validity.csv": f"system,code,valid_from,valid_to,verified,source\n{told}"}
+
+
+def taken(name: str, hash: str) -> dict[str, str]:  # noqa: A002  # the column's name
+    """A list as taken from a ValueSet."""
+    return {"crosswalks/value_sets.csv": f"list,value_set,expanded,hash\n{name},{VALUE_SET}|1,2026-10-01,{hash}\n"}
+
+
+VALUE_SET = "https://example.org/ValueSet/disease"
 MEDICARE = {
     "payer.yaml": FILES["payer.yaml"]
     .replace("name: Medicare Advantage", "name: Advantage, medicare: true")
@@ -213,6 +228,54 @@ FIRED = [
         edited("guidance/card.yaml", "card:\n", "when: \"%order.medication.coding.code = 'J1745'\"\ncard:\n"),
         "guidance/card.yaml:1",
     ),
+    (
+        "expired-code",
+        rows({"billing_codes": "J9998", "match_code": "J9998; J9999"}) | valid("J9998", end="2026-11-25"),
+        rows({"billing_codes": "J9998", "match_code": "J9998; J9999"}) | valid("J9998", end="2026-11-26"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "expired-code",
+        rows({"billing_codes": "J9998", "effective_from": "2027-01-01"}) | valid("J9998", start="2027-02-01"),
+        rows({"billing_codes": "J9998", "effective_to": "2026-11-25"}) | valid("J9998", start="2027-02-01"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "expired-code",
+        rows({"match_code": "J9998; J9999"}) | valid("J9998", "J9999", end="2026-01-01"),
+        rows({"match_code": "J9998; J9999"}) | valid("J9998", end="2026-01-01"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "expired-code",
+        list_of("system,code\nNDC,99999000101\n") | valid("999990001", end="2026-01-01", system="NDC"),
+        list_of("system,code\nNDC,99999000101\n") | valid("999990002", end="2026-01-01", system="NDC"),
+        "lists/spare.csv:2",
+    ),
+    (
+        "code-not-all-days",
+        rows({"match_code": "J9998; J9999"}) | valid("J9998", end="2026-01-01"),
+        rows({"match_code": "J9998; J9999"}) | valid("J9998", end="2027-01-01"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "code-not-all-days",
+        rows({"billing_codes": "J1745"}) | valid("J1745", start="2026-02-01"),
+        rows({"billing_codes": "J1745"}) | valid("J1745", start="2026-01-01"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "code-not-all-days",
+        rows({"billing_codes": "J1745"}) | valid("J1745", end="2027-01-01"),
+        rows({"billing_codes": "J1745", "effective_to": "2027-01-01"}) | valid("J1745", end="2027-01-01"),
+        "benefit_routes.csv:2",
+    ),
+    (
+        "list-changed",
+        FILES | taken("disease", "0" * 16),
+        FILES | taken("disease", digest(built(FILES).lists["disease"])),
+        "crosswalks/value_sets.csv:2",
+    ),
     ("medical-without-hcpcs", rows({**PILL, "billing_codes": ""}), rows(PILL), "benefit_routes.csv:2"),
     (
         "medical-without-hcpcs",
@@ -293,7 +356,7 @@ def test_scenarios_nobody_ran_say_nothing() -> None:
 
 def test_a_small_rulebook_is_clean_and_every_lint_is_tried() -> None:
     assert [str(problem) for problem in found(rows({}))] == []
-    assert {each.id for each in LINTS} == {name for name, *_ in FIRED} | {"policy-without-near-miss"}
+    assert {each.id for each in LINTS} == {name for name, *_ in FIRED} | {"policy-without-near-miss", "list-drifted"}
 
 
 def test_findings_say_what_to_do_and_carry_the_lint() -> None:
@@ -302,3 +365,43 @@ def test_findings_say_what_to_do_and_carry_the_lint() -> None:
         "benefit_routes.csv:2 [test_refs]: warning: 'row-1': it names one scenario, so nothing shows where it stops. "
         "Add a near miss: the same order with one thing changed. (row-without-near-miss)"
     )
+
+
+@pytest.mark.parametrize(
+    ("value_set", "codes", "told"),
+    [
+        (VALUE_SET, {("ICD-10-CM", "K50.0"), ("SNOMED CT", "34000006")}, None),
+        ("https://example.org/ValueSet/other", set(), None),
+        (VALUE_SET, {("ICD-10-CM", "K50.0")}, "has beyond it SNOMED CT 34000006."),
+        (VALUE_SET, {("SNOMED CT", "34000006")}, "has beyond it ICD-10-CM K50*."),
+        (
+            VALUE_SET,
+            {("ICD-10-CM", "K50.0"), ("SNOMED CT", "34000006"), *(("ICD-10-CM", f"K51.{n}") for n in range(8))},
+            "lacks ICD-10-CM K51.0, ICD-10-CM K51.1, ICD-10-CM K51.2, ICD-10-CM K51.3, ICD-10-CM K51.4, "
+            "ICD-10-CM K51.5 and 2 more.",
+        ),
+    ],
+)
+def test_a_list_is_compared_with_an_expansion_of_its_value_set(
+    value_set: str, codes: set[tuple[str, str]], told: str | None
+) -> None:
+    book = built(FILES | taken("disease", digest(built(FILES).lists["disease"])))
+    expansion = Expansion(value_set, "2", frozenset(codes), "disease.json")
+    problems = [p for p in lint(Subject(book, ON, expansions=(expansion,))) if (p.lint or "").startswith("list-")]
+    if told is None:
+        assert problems == []
+    else:
+        (problem,) = problems
+        assert (problem.file, problem.lint) == ("lists/disease.csv", "list-drifted")
+        assert problem.message == f"beside disease.json, the list 'disease' of 2026-10-01 {told}"
+
+
+def test_a_release_of_hcpcs_ends_codes_that_the_rulebook_says_nothing_of() -> None:
+    book = built(rows({"billing_codes": "J1745", "match_code": "J1745; J1746"}))
+    release = of_release([HcpcsCode("J1745", "", "", None, date(2026, 1, 1), 1), OPEN], "HCPC2026.txt")
+    problems = [p for p in lint(Subject(book, ON, release=release)) if p.lint == "expired-code"]
+    assert [(p.file, p.line) for p in problems] == [("benefit_routes.csv", 2), ("crosswalks/drugs.csv", 2)]
+    assert "to the day before 2026-01-01 (HCPC2026.txt)" in problems[0].message
+
+
+OPEN = HcpcsCode("J1746", "", "", date(2020, 1, 1), None, 2)

@@ -22,6 +22,16 @@ _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
 
 @click.command()
 @click.option("--rules", type=FOLDER, help="Folder of the rule files.")
+@click.option(
+    "--hcpcs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A release of CMS's HCPCS file: finds codes that it ended.",
+)
+@click.option(
+    "--expansions",
+    type=FOLDER,
+    help="Folder of ValueSet expansions (JSON): says how lists taken from them have drifted.",
+)
 @click.option("--notes", is_flag=True, help="Show notes too: what may well be meant so.")
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
 @click.option(
@@ -32,13 +42,15 @@ _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
     show_default=True,
     help="Output: text, annotations of a GitHub workflow, or JSON.",
 )
-def check(rules: Path | None, notes: bool, strict: bool, style: str) -> None:
+def check(
+    rules: Path | None, hcpcs: Path | None, expansions: Path | None, notes: bool, strict: bool, style: str
+) -> None:
     """Say everything that is wrong with the rule files; exit 1 when something is an error."""
     settings = settings_from(rules=rules)
     loaded = load(settings.rules, settings.questionnaires)
     problems = list(loaded.problems)
     if loaded.rulebook is not None:
-        problems += _linted(loaded.rulebook, settings)
+        problems += _linted(loaded.rulebook, settings, hcpcs, expansions)
     shown = [problem for problem in problems if notes or problem.severity != "note"]
     if style == "json":
         click.echo(json.dumps([asdict(problem) for problem in shown], indent=2))
@@ -54,10 +66,19 @@ def check(rules: Path | None, notes: bool, strict: bool, style: str) -> None:
     sys.exit(1 if counts["error"] or (strict and counts["warning"]) else 0)
 
 
-def _linted(book: Rulebook, settings: Settings) -> Sequence[Problem]:
+def _linted(book: Rulebook, settings: Settings, hcpcs: Path | None, expansions: Path | None) -> Sequence[Problem]:
     from app.crd.checking import linted
+    from app.rulebook.expansions import read_expansions
+    from app.rulebook.hcpcs import read_hcpcs, text_of
+    from app.rulebook.validity import of_release
 
-    return linted(book, settings.rules / "scenarios", settings.roster_path, datetime.now(UTC).date())
+    expanded, unreadable = read_expansions(expansions) if expansions is not None else ([], [])
+    release = of_release(read_hcpcs(text_of(hcpcs.read_bytes()), hcpcs.name), hcpcs.name) if hcpcs else {}
+    today = datetime.now(UTC).date()
+    found = linted(
+        book, settings.rules / "scenarios", settings.roster_path, today, expansions=expanded, release=release
+    )
+    return [*unreadable, *found]
 
 
 def _summary(book: Rulebook, counts: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ from app.cli.options import settings_from
 from app.cli.rules.live import live
 from app.cli.serve import FOLDER
 from app.errors import RulebookError
-from app.rulebook.hcpcs import read_hcpcs
+from app.rulebook.hcpcs import read_hcpcs, text_of
 from app.rulebook.proposals import propose as proposals
 from app.rulebook.rulebook import ROUTES_FILE
 
@@ -41,11 +41,7 @@ def propose(hcpcs: Path, release: str | None, on: datetime | None, rules: Path |
         raise click.UsageError(f"{out} exists already; name a new file.")
     if hcpcs.stat().st_size > _LARGEST:
         raise RulebookError(f"{hcpcs}: The file is larger than {_LARGEST // 1024**2} MB; HCPCS is not.")
-    raw = hcpcs.read_bytes()
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")  # CMS writes its text files so
+    text = text_of(hcpcs.read_bytes())
     rulebook = live(settings.rules, settings.questionnaires)
     found = proposals(
         read_hcpcs(text, str(hcpcs)),

@@ -6,7 +6,7 @@ is found while loading, in the service too. These take longer or only warn, so t
 
 from __future__ import annotations
 
-from app.rulebook.lints import asked, codes, dates, outcome, overlap, reach
+from app.rulebook.lints import asked, codes, currency, dates, outcome, overlap, reach
 from app.rulebook.lints.lint import Lint, Subject
 from benefit_router import Problem
 
@@ -109,6 +109,30 @@ LINTS: tuple[Lint, ...] = (
         "warning",
         "A row goes by an inferred route or form that cannot be inferred.",
         codes.underivable,
+    ),
+    Lint(
+        "expired-code",
+        "warning",
+        "A code is not valid on the next day its rule speaks, and no other is there in its place.",
+        currency.expired_codes,
+    ),
+    Lint(
+        "code-not-all-days",
+        "note",
+        "A code is not valid on all days of its rule, or no longer is beside others that are.",
+        currency.codes_not_all_days,
+    ),
+    Lint(
+        "list-changed",
+        "warning",
+        "A list is not as it was taken from its ValueSet.",
+        currency.changed_lists,
+    ),
+    Lint(
+        "list-drifted",
+        "warning",
+        "A list lacks codes of the expansion given for its ValueSet, or has others.",
+        currency.drifted_lists,
     ),
     Lint(
         "authorization-without-way",

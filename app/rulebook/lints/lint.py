@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from app.rulebook.expansions import Expansion
 from app.rulebook.places import Places
 from app.rulebook.rulebook import ROUTES_FILE, Rulebook
-from benefit_router import CodeList, Problem, Product, Rule
+from app.rulebook.validity import Validity
+from benefit_router import Code, CodeList, Problem, Product, Rule
 from benefit_router.problems import Severity
 
 
@@ -27,17 +29,25 @@ class Subject:
     """A rulebook that loads, with what the lints compare it with.
 
     `on` is today. `scenarios` are the names of all scenarios, and `decided` the rules that decide one of them, as past
-    answers name them (`policy:x#case`); None when nobody ran them.
+    answers name them (`policy:x#case`); None when nobody ran them. `expansions` of ValueSets, and the days
+    of codes by a HCPCS `release`, are there where someone gave them.
     """
 
     book: Rulebook
     on: date
     scenarios: frozenset[str] = frozenset()
     decided: frozenset[str] | None = None
+    expansions: tuple[Expansion, ...] = ()
+    release: Mapping[Code, Validity] = field(default_factory=dict)
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "places", Places(self.book.files))
+
+    @property
+    def validity(self) -> Mapping[Code, Validity]:
+        """Days of codes: the release's, and the rulebook's own for what it does not say."""
+        return {**self.book.validity, **self.release}
 
     def rows(self) -> Iterator[Rule]:
         """Routing rows in the order of the file."""
