@@ -13,7 +13,7 @@ from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Loaded, Rulebook
 from benefit_router import Problem
 
-INTERVAL_S = 0.5
+INTERVAL_S = 0.25
 """Between looks at the ledger: with the time to load, workers switch within a second."""
 
 

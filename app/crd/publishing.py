@@ -88,8 +88,7 @@ def approve(
 ) -> Publication:
     """Make a submission live, now or `at` an instant to come. RulebookError unless somebody else submitted it."""
     approver = _named(approver, "who approves")
-    if at is not None and at <= now:
-        raise RulebookError(f"{at.isoformat()} is past. Leave --at out to make the rules live now.")
+    _not_past(at, now)
     effective_at = at or now
 
     def decide(acts: list[Publication]) -> PublicationRecord:
@@ -129,8 +128,7 @@ def publish(
 ) -> Publication:
     """Submit and approve, by two people who work together."""
     _four_eyes(_named(author, "who submits"), _named(approver, "who approves"))
-    if at is not None and at <= now:
-        raise RulebookError(f"{at.isoformat()} is past. Leave --at out to make the rules live now.")
+    _not_past(at, now)
     waiting = [act for act in open_submissions(ledger.publications()) if act.rulebook_hash == checked.rulebook.hash]
     submitted = waiting[0] if waiting else submit(ledger, checked, author=author, note=note, now=now)
     return approve(ledger, submitted.number, approver=approver, at=at, note=note, now=now)
@@ -226,6 +224,11 @@ def _was_live(acts: Sequence[Publication], to: str | None, now: datetime) -> Pub
         words = f"No rulebook {to} was live before." if to else "No other rulebook was live before."
         raise RulebookError(f"{words} `signpost rules published` lists them.")
     return earlier[0]
+
+
+def _not_past(at: datetime | None, now: datetime) -> None:
+    if at is not None and at <= now:
+        raise RulebookError(f"{at.isoformat()} is past. Leave --at out to make the rules live now.")
 
 
 def _four_eyes(author: str, approver: str) -> None:

@@ -92,7 +92,7 @@ class RulebookKeeper(ABC):
 class FileKeeper(RulebookKeeper):
     """The rulebook in files: a good edit goes live without a restart, a bad one never does."""
 
-    def __init__(self, rules: Path, questionnaires: Path, *, interval: float = 1.0) -> None:
+    def __init__(self, rules: Path, questionnaires: Path, *, interval: float = 0.5) -> None:
         self._rules = rules
         self._questionnaires = questionnaires
         self._fingerprint = self._fingerprint_now()
@@ -109,7 +109,7 @@ class FileKeeper(RulebookKeeper):
         return self._take(load(self._rules, self._questionnaires))
 
     def _fingerprint_now(self) -> Fingerprint:
-        """Path, change time and size of every rule file: cheap enough for once a second."""
+        """Path, change time and size of every rule file: cheap enough for twice a second."""
         seen = []
         for root in (self._rules, self._questionnaires):
             for folder, _, names in os.walk(root):

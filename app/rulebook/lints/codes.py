@@ -54,26 +54,23 @@ def billing_of_another_drug(subject: Subject) -> Iterator[Found]:
 
 def medical_without_hcpcs(subject: Subject) -> Iterator[Found]:
     """A drug on the medical benefit that no claim could name."""
-    for rule in subject.rows():
-        if (
-            rule.outcome.track == "medical"
-            and not _any(rule, _MEDICAL)
-            and (short := _lacking(subject, rule, _MEDICAL))
-        ):
-            message = f"it is medical, and nothing says what {short} is billed by."
-            yield subject.at(rule, "billing_codes", message, "Write the HCPCS code, here or in crosswalks/drugs.csv.")
+    for rule, short in _nameless(subject, "medical", _MEDICAL):
+        message = f"it is medical, and nothing says what {short} is billed by."
+        yield subject.at(rule, "billing_codes", message, "Write the HCPCS code, here or in crosswalks/drugs.csv.")
 
 
 def pharmacy_without_product(subject: Subject) -> Iterator[Found]:
     """A drug on the pharmacy benefit that no prescription could name."""
+    for rule, short in _nameless(subject, "pharmacy", _PHARMACY):
+        message = f"it is pharmacy, and the catalog has neither RxNorm nor NDC for {short}."
+        yield subject.at(rule, "match_code", message, "Add the RxNorm or NDC code in crosswalks/drugs.csv.")
+
+
+def _nameless(subject: Subject, track: str, systems: frozenset[str]) -> Iterator[tuple[Rule, str]]:
+    """Rows of a track that name no code of its systems, each with a drug of theirs that has none either."""
     for rule in subject.rows():
-        if (
-            rule.outcome.track == "pharmacy"
-            and not _any(rule, _PHARMACY)
-            and (short := _lacking(subject, rule, _PHARMACY))
-        ):
-            message = f"it is pharmacy, and the catalog has neither RxNorm nor NDC for {short}."
-            yield subject.at(rule, "match_code", message, "Add the RxNorm or NDC code in crosswalks/drugs.csv.")
+        if rule.outcome.track == track and not _any(rule, systems) and (short := _lacking(subject, rule, systems)):
+            yield rule, short
 
 
 def _any(rule: Rule, systems: frozenset[str]) -> bool:
