@@ -2,7 +2,7 @@
 
 Positions are those of CMS's record layout, "HCPCS Contractor Record" (320 characters): code 1-5, sequence number 6-10,
 record identification 11 (3 a procedure, 4 more of its descriptor, 7 and 8 the same of a modifier), long descriptor
-12-91, short descriptor 92-119, code added 269-276, action effective 277-284, terminated 285-292.
+12-91, short descriptor 92-119, code added 269-276, action effective 277-284, terminated (last day of use) 285-292.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from app.errors import RulebookError
 
@@ -101,7 +101,8 @@ def _names(line: str) -> list[str]:
 def _code(code: str, cells: list[str], line: int, file: str) -> HcpcsCode:
     long, short, effective, ended, added = (" ".join(cell.split()) for cell in cells)
     start = _day(effective, line, file) or _day(added, line, file)
-    return HcpcsCode(code, long, short, start, _day(ended, line, file), line)
+    last = _day(ended, line, file)  # CMS gives the last day on which the code may be used
+    return HcpcsCode(code, long, short, start, last + timedelta(days=1) if last is not None else None, line)
 
 
 def _day(text: str, line: int, file: str) -> date | None:

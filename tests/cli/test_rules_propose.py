@@ -24,7 +24,7 @@ CODES = [
     ("J0001", "3", ["Injection, samplemab, 10 mg (code may be used when given by a nurse, not for use",
                     "when drug is self administered)"], "Samplemab inj", "20260401", ""),
     ("J0002", "3", ["Injection, samplepoetin, 1 unit (for esrd on dialysis)"], "Samplepoetin esrd", "20260101", ""),
-    ("J0003", "3", ["Injection, samplepoetin, 1 unit (non-esrd use)"], "Samplepoetin", "20260101", "20270101"),
+    ("J0003", "3", ["Injection, samplepoetin, 1 unit (non-esrd use)"], "Samplepoetin", "20260101", "20261231"),
     ("J0004", "3", ["Inhaled samplesol, administered through DME, 1 mg"], "Samplesol", "20260101", ""),
     ("J0005", "3", ["Oral samplitinib, 5 mg"], "Samplitinib", "20260101", ""),
     ("J0006", "3", ["Unclassified sample drugs"], "Noc sample", "20260101", ""),
