@@ -16,6 +16,7 @@ import requests
 
 from app.cli.answer_text import answer_text
 from app.cli.hook import post
+from app.console import accounts
 from app.errors import SettingsError
 from app.fhir.json import decode
 from app.settings import ROOT
@@ -51,10 +52,16 @@ def demo(once: bool, port: int) -> None:
             click.echo("  .venv/bin/signpost ledger recent")
             click.echo("  .venv/bin/signpost ledger show <assertion>")
             click.echo(f"  curl {url}/cds-services")
+            click.echo(f"Look after the rules in a browser at {url}/console. Sample accounts of this sandbox, all with")
+            click.echo(f"the password {accounts.SAMPLE_PASSWORD}: {_samples()}.")
             try:
                 sys.exit(process.wait())
             except KeyboardInterrupt:
                 click.echo("")
+
+
+def _samples() -> str:
+    return ", ".join(f"{name} ({'; '.join(sorted(roles))})" for name, roles in accounts.SAMPLES.items())
 
 
 def _at(port: int) -> str:
