@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
         metrics,
         ops,
         routing,
+        sandbox,
     )
     from app.web.traces import Traces
 
@@ -143,6 +145,11 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(metrics.blueprint)
     metrics.register(app)
+    if settings.sandbox:
+        app.config["SCENARIOS"] = settings.rules / "scenarios"
+        app.config["SANDBOX_TOKEN"] = token_urlsafe(24)  # made before the workers fork, so that they share it
+        app.register_blueprint(sandbox.pages)
+        app.register_blueprint(sandbox.fhir)
     errors.register(app)
     browsers.register(app, settings.cors_origins)
     headers.register(app)

@@ -13,7 +13,7 @@ from app.rulebook.codes import as_coding, parse_code
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario
 
-_DISPENSERS = {
+DISPENSERS = {
     "retail": "3336C0003X",
     "specialty": "3336S0011X",
     "home-infusion": "3336H0001X",
@@ -107,7 +107,7 @@ _VALUES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def record_entry(kind: str, entry: str | Mapping[str, Any], position: int) -> Resource:
     """An entry of the patient's record of one kind: a code, or a code with its value, date and status."""
     data: Mapping[str, Any] = {"code": entry} if isinstance(entry, str) else entry
-    concept = _concept([data["code"]])
+    concept = concept_of([data["code"]])
     resource: Resource = {"resourceType": RECORD_TYPES[kind], "id": f"{kind}-{position}"}
     if kind == "medications":
         resource |= {"status": data.get("status", "completed"), "intent": "order", "medicationCodeableConcept": concept}
@@ -138,7 +138,8 @@ def record_entry(kind: str, entry: str | Mapping[str, Any], position: int) -> Re
     return resource
 
 
-def _concept(codes: list[str], words: str | None = None) -> dict[str, Any]:
+def concept_of(codes: list[str], words: str | None = None) -> dict[str, Any]:
+    """A CodeableConcept of codes as rule files write them."""
     concept: dict[str, Any] = {}
     if codes:
         concept["coding"] = [as_coding(code) for text in codes if (code := parse_code(text)) is not None]
@@ -151,9 +152,9 @@ def _order(order: Mapping[str, Any], position: int, rulebook: Rulebook, resource
     """One draft order in FHIR; what it points to is added to `resources`."""
     kind = order["type"]
     resource: Resource = {"resourceType": kind, "id": f"order-{position}", "status": "draft"}
-    concept = _concept(order.get("codes", []), order.get("display"))
+    concept = concept_of(order.get("codes", []), order.get("display"))
     options = [
-        {"url": codings.BILLING_OPTIONS, "valueCodeableConcept": _concept([o])}
+        {"url": codings.BILLING_OPTIONS, "valueCodeableConcept": concept_of([o])}
         for o in order.get("billing_options", ())
     ]
     if options:
@@ -170,7 +171,7 @@ def _order(order: Mapping[str, Any], position: int, rulebook: Rulebook, resource
         resource |= {"subject": subject, "intent": "order"}
     resource |= dict(_circumstances(order, position, rulebook, resources, concept))
     if "reasons" in order:
-        resource["reasonCode"] = [_concept([reason]) for reason in order["reasons"]]
+        resource["reasonCode"] = [concept_of([reason]) for reason in order["reasons"]]
     if "service_date" in order and kind != "MedicationRequest":
         resource["occurrenceDateTime"] = order["service_date"]
     return resource
@@ -214,7 +215,7 @@ def _medication(
     else:
         medication: Resource = {"resourceType": "Medication", "id": f"medication-{position}", "code": concept}
         if "form" in order:
-            medication["form"] = _word_concept(rulebook.crosswalks.dose_forms, order["form"])
+            medication["form"] = word_concept(rulebook.crosswalks.dose_forms, order["form"])
         if way == "contained":
             yield "contained", [medication]
             yield "medicationReference", {"reference": f"#medication-{position}"}
@@ -223,14 +224,14 @@ def _medication(
             yield "medicationReference", {"reference": f"Medication/medication-{position}"}
     dosage: dict[str, Any] = {}
     if "route" in order:
-        dosage["route"] = _word_concept(rulebook.crosswalks.routes, order["route"])
+        dosage["route"] = word_concept(rulebook.crosswalks.routes, order["route"])
     if "service_date" in order:
         dosage["timing"] = {"repeat": {"boundsPeriod": {"start": order["service_date"]}}}
     if dosage:
         yield "dosageInstruction", [dosage]
     dispense: dict[str, Any] = {}
     if "dispense" in order:
-        kind = {"coding": [{"system": codings.NUCC, "code": _DISPENSERS[order["dispense"]]}]}
+        kind = {"coding": [{"system": codings.NUCC, "code": DISPENSERS[order["dispense"]]}]}
         resources.append({"resourceType": "Organization", "id": f"dispenser-{position}", "type": [kind]})
         dispense["performer"] = {"reference": f"Organization/dispenser-{position}"}
     if "quantity" in order:
@@ -243,5 +244,6 @@ def _medication(
         yield "priorPrescription", {"reference": f"MedicationRequest/order-{position - 1}"}
 
 
-def _word_concept(words: Mapping[tuple[str, str], str], wanted: str) -> dict[str, Any]:
+def word_concept(words: Mapping[tuple[str, str], str], wanted: str) -> dict[str, Any]:
+    """The concept of a route or dose form, by the word rule files have for it."""
     return {"coding": [as_coding(next(code for code, word in words.items() if word == wanted))]}
