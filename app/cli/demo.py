@@ -47,7 +47,9 @@ def demo(once: bool, port: int) -> None:
                 _show(url, name, title)
             if once:
                 return
-            click.echo(f"Serving at {url}. Leave with Ctrl-C. Now try, in another terminal:")
+            click.echo(f"Serving at {url}. Leave with Ctrl-C. In a browser:")
+            click.echo(f"  {url}/sandbox   an EHR: order something and see what the payer says")
+            click.echo("In another terminal:")
             click.echo(f"  .venv/bin/signpost hook docs/examples/order-sign-infusion.json{_at(port)}")
             click.echo("  .venv/bin/signpost ledger recent")
             click.echo("  .venv/bin/signpost ledger show <assertion>")

@@ -28,7 +28,7 @@ def menu() -> dict[str, dict[str, Any]]:
 
 
 def draft(asked: Mapping[str, Any], rulebook: Rulebook, today: date, new_id: str) -> Resource:
-    """A draft order: `order` of the menu for `patient`, with `route`, `site` and `pharmacy`, "" for what is not said."""
+    """A draft order: `order` of the menu for `patient`, `route`, `site` and `pharmacy` "" when not said."""
     order, patient = menu().get(str(asked.get("order"))), patients().get(str(asked.get("patient")))
     if order is None or patient is None:
         raise InvalidRequest("Name an order and a patient of the sandbox.", element="order", code="value")

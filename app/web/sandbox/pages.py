@@ -46,7 +46,7 @@ def setup() -> Response:
         "fhirServer": service_url("/sandbox/fhir"),
         "token": current_app.config["SANDBOX_TOKEN"],
         "orders": list(menu().values()),
-        "scenarios": [{"id": each.id, "title": each.title, "hook": each.hook} for each in _scenarios()],
+        "scenarios": [{"id": each.id, "title": each.title} for each in _scenarios()],
     }
     return Response(encode(told), mimetype="application/json")
 

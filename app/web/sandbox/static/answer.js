@@ -140,18 +140,26 @@ function raw(name, value) {
   return el("details", { class: "raw" }, el("summary", {}, name), el("pre", { tabindex: "0", "aria-label": name }, JSON.stringify(value, null, 2)));
 }
 
-// What was asked and answered, as one block. `deeds` are what a person can do with it.
-export function show(call, deeds) {
+// The orders with what the payer says of them. An order that carries its answer already is not sent again.
+function ordersOf(request, response) {
+  const updated = (response.systemActions || []).map((action) => action.resource);
+  const asked = (((request.context || {}).draftOrders || {}).entry || []).map((entry) => entry.resource);
+  const before = asked.filter((order) => order && !updated.some((each) => each.id === order.id) && repetitionsOf(order).length);
+  return [...updated, ...before];
+}
+
+// What was asked and answered, as one block; `cards` are those that wait for a person, `deeds` what one can do.
+export function show(call, cards, deeds) {
   const { service, request, response, ms } = call;
-  const orders = (response.systemActions || []).map((action) => action.resource);
+  const orders = ordersOf(request, response);
   const within = ms <= BUDGET_MS ? `${((100 * ms) / BUDGET_MS).toFixed(1)} % of the 5 seconds` : "over the 5 seconds";
   return [
     el("div", { class: "time" },
       el("span", {}, el("code", {}, service), ` answered in ${Math.round(ms)} ms, ${within}`),
       el("meter", { min: 0, max: BUDGET_MS, low: BUDGET_MS * 0.5, high: BUDGET_MS * 0.9, optimum: 0, value: Math.min(ms, BUDGET_MS), "aria-label": `${Math.round(ms)} of 5000 milliseconds` })),
     orders.map((order) => repetitionsOf(order).map((told) => answered(order, told, deeds.openForm))),
-    (response.cards || []).map((told) => card(told, deeds.accept, deeds.dismiss)),
-    orders.length + (response.cards || []).length === 0 && el("p", { class: "notice" }, "Nothing new to say: the orders already carry this answer."),
+    cards.map((told) => card(told, deeds.accept, deeds.dismiss)),
+    orders.length + cards.length === 0 && el("p", { class: "notice" }, "The payer has nothing to say about this call."),
     raw("Request as it was sent", request),
     raw("Response as it came", response),
   ];

@@ -6,7 +6,7 @@ import { Form } from "./form.js";
 const DTR = "/fhir/dtr/2.2";
 const setup = await (await fetch("/sandbox/setup")).json();
 let drafts = [];
-let last = null;
+let cards = [];  // shown and not yet answered; a payer does not repeat at once what it has just said
 
 const patientId = () => byId("patient").value;
 const read = async (path) => {
@@ -69,13 +69,16 @@ async function fire(service, request) {
   const call = { service, request, response, ms: performance.now() - started };
   if (!answer.ok) {
     tell(troubleOf(response, answer.status), true);
-    byId("answer").replaceChildren(...show(call, deeds).flat(Infinity).filter((each) => each && each.className !== "notice"));
+    byId("answer").replaceChildren(...show(call, [], deeds).flat(Infinity).filter((each) => each && each.className !== "notice"));
     return;
   }
-  last = call;
   keepAnswers(response);
+  const drafted = new Set(drafts.map((order) => `${order.resourceType}/${order.id}`));
+  const about = (card) => ((card.extension || {})["davinci-crd.associated-resource"] || []).map((each) => each.reference);
+  const still = cards.filter((each) => about(each.card).some((key) => drafted.has(key)));
+  cards = [...(response.cards || []).map((card) => ({ card, service })), ...still];
   tell(request.hook === "order-select" ? "This is what the payer says while you choose. Sign to get its binding answer." : "Answered.");
-  byId("answer").replaceChildren(...show(call, deeds).flat(Infinity).filter(Boolean));
+  byId("answer").replaceChildren(...show(call, cards.map((each) => each.card), deeds).flat(Infinity).filter(Boolean));
 }
 
 // An EHR stores what the payer wrote on its orders.
@@ -89,7 +92,9 @@ function keepAnswers(response) {
 // --- what a person can do with an answer
 
 async function feedback(card, outcome, more) {
-  await postJson(`/cds-services/${last.service}/feedback`, {
+  const { service } = cards.find((each) => each.card.uuid === card.uuid);
+  cards = cards.filter((each) => each.card.uuid !== card.uuid);
+  await postJson(`/cds-services/${service}/feedback`, {
     feedback: [{ card: card.uuid, outcome, outcomeTimestamp: new Date().toISOString(), ...more }],
   });
 }
@@ -192,6 +197,7 @@ function showPatient() {
   byId("patient-told").replaceChildren(...[["Born", chosen.born], ["Plan", chosen.plan], ["Member", chosen.member], ["Record", chosen.about]]
     .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   drafts = [];
+  cards = [];
   showDrafts();
 }
 
@@ -247,13 +253,14 @@ byId("order-form").addEventListener("submit", async (event) => {
   await fireDrafts("order-select", `${order.resourceType}/${order.id}`);
 });
 byId("sign").addEventListener("click", () => fireDrafts("order-sign"));
-byId("clear").addEventListener("click", () => { drafts = []; showDrafts(); byId("answer").replaceChildren(); tell("Started again."); });
+byId("clear").addEventListener("click", () => { drafts = []; cards = []; showDrafts(); byId("answer").replaceChildren(); tell("Started again."); });
 byId("scenario-find").addEventListener("input", showScenarios);
 byId("scenario-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!byId("scenario-name").value) return;
   const request = await (await fetch(`/sandbox/scenarios/${encodeURIComponent(byId("scenario-name").value)}`)).json();
   drafts = [];
+  cards = [];
   showDrafts();
   await fire(`${request.hook}-crd`, { ...request, hookInstance: crypto.randomUUID() });
 });
