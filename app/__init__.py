@@ -146,7 +146,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(metrics.blueprint)
     metrics.register(app)
     if settings.sandbox:
-        app.config["SCENARIOS"] = settings.rules / "scenarios"
+        app.config["SCENARIOS"], app.config["ROSTER"] = settings.rules / "scenarios", settings.roster_path
         app.config["SANDBOX_TOKEN"] = token_urlsafe(24)  # made before the workers fork, so that they share it
         app.register_blueprint(sandbox.pages)
         app.register_blueprint(sandbox.fhir)

@@ -73,6 +73,11 @@ class Roster:
                 return MemberMatch("found", span.member)
         return MemberMatch("ended", spans[-1].member, "The member has no coverage in force on the day of service.")
 
+    def alike(self, line: str | None, plan: str | None, flags: Mapping[str, bool]) -> Member | None:
+        """The first member of this line and plan of whom all these flags are known to be so."""
+        members = (spans[-1].member for spans in self._spans.values())
+        return next((m for m in members if (m.line, m.plan) == (line, plan) and flags.items() <= m.flags.items()), None)
+
 
 def member_ids(coverage: Mapping[str, Any]) -> list[str]:
     """Identifiers a Coverage gives for its member: those typed as member numbers first, then subscriber ids."""

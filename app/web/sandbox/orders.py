@@ -15,6 +15,7 @@ from app.crd.gather import RECORD_PREFETCH
 from app.crd.shorthand import concept_of, hook_request, record_entry, word_concept
 from app.errors import InvalidRequest
 from app.fhir import codings
+from app.members.roster import Roster
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario
 from app.web.sandbox.records import PHARMACIES, SITES, patients
@@ -74,15 +75,17 @@ _CODE = {"MedicationRequest": "medicationCodeableConcept", "DeviceRequest": "cod
 _REQUESTER = {"reference": "PractitionerRole/dr1-role"}
 
 
-def demo_call(scenario: Scenario, rulebook: Rulebook, today: date) -> Resource:
-    """A scenario as a call of today's. Its record is in the prefetch, as old as it was on the scenario's day.
+def demo_call(scenario: Scenario, rulebook: Rulebook, roster: Roster, today: date) -> Resource:
+    """A scenario as a call of today's. Person and record are in the prefetch, as old as they were on its day.
 
-    The member it describes becomes a Coverage that says line and plan; what only a payer's own file could say of them
-    is not part of it.
+    The member it describes becomes a Coverage that says line and plan. Flags such as `esrd` only the payer's own file
+    can say, so one of whom it says them stands in. Forms that came back before are not part of it.
     """
     call = hook_request(scenario, rulebook)
     aged = today - date.fromisoformat(scenario.on)
     prefetch: dict[str, Any] = call["prefetch"]
+    # A Coverage of its own: what was promised for another scenario's order must not stand for this one's.
+    prefetch["coverage"]["entry"][0]["resource"]["id"] = f"scenario-{scenario.id}"
     for kind, name in RECORD_PREFETCH.items():
         entries = scenario.record.get(kind, [])
         if isinstance(entries, str):
@@ -96,21 +99,34 @@ def demo_call(scenario: Scenario, rulebook: Rulebook, today: date) -> Resource:
             prefetch[name] = {"resourceType": "Bundle", "type": "searchset", "total": len(entry), "entry": entry}
     if isinstance(scenario.member, dict):
         _describe(prefetch, scenario.member, rulebook)
+        if "birthDate" in prefetch["patient"]:
+            prefetch["patient"]["birthDate"] = _later(prefetch["patient"]["birthDate"], aged)
+        flags = scenario.member.get("flags", {})
+        stand_in = roster.alike(scenario.member.get("line"), scenario.member.get("plan"), flags) if flags else None
+        if stand_in is not None:
+            prefetch["coverage"]["entry"][0]["resource"]["subscriberId"] = stand_in.member_id
+            prefetch["patient"]["birthDate"] = stand_in.birth_date
     return call
 
 
 def _aged(entry: str | Mapping[str, Any], by: timedelta) -> str | Mapping[str, Any]:
     if isinstance(entry, str) or "date" not in entry:
         return entry
-    return {**entry, "date": (date.fromisoformat(str(entry["date"])) + by).isoformat()}
+    return {**entry, "date": _later(entry["date"], by)}
+
+
+def _later(day: object, by: timedelta) -> str:
+    return (date.fromisoformat(str(day)) + by).isoformat()
 
 
 def _describe(prefetch: dict[str, Any], member: Mapping[str, Any], rulebook: Rulebook) -> None:
     """Say on the Coverage and the Patient what the scenario says of its member."""
     coverage = prefetch["coverage"]["entry"][0]["resource"]
-    of_line = [code for code, line in rulebook.payer.coverage_types if line == member.get("line") and "*" not in code]
+    # `11*` stands for every code that begins so, 11 among them.
+    of_line = [code.rstrip("*") for code, line in rulebook.payer.coverage_types if line == member.get("line")]
     if of_line:
-        coverage["type"] = {"coding": [{"system": f"{_TERMINOLOGY}/v3-ActCode", "code": of_line[0]}]}
+        system = _PAYMENT_TYPES if of_line[0].isdigit() else f"{_TERMINOLOGY}/v3-ActCode"
+        coverage["type"] = {"coding": [{"system": system, "code": of_line[0]}]}
     kinds = [(name, member[name]) for name in ("plan", "group") if member.get(name)]
     coverage["class"] = [
         {"type": {"coding": [{"system": f"{_TERMINOLOGY}/coverage-class", "code": name}]}, "value": value}
@@ -121,3 +137,4 @@ def _describe(prefetch: dict[str, Any], member: Mapping[str, Any], rulebook: Rul
 
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+_PAYMENT_TYPES = "https://nahdo.org/sopt"

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 
 from app.errors import InvalidRequest, NotFound
 from app.fhir.json import decode, encode
+from app.members.roster import Roster
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scenarios import Scenario, read_scenarios
@@ -69,7 +70,8 @@ def scenario(name: str) -> Response:
         raise NotFound("The rules have no scenario of this name.", code="not-found")
     if found.request is not None:
         return Response(found.request, mimetype="application/json")
-    return Response(encode(demo_call(found, _rulebook(), datetime.now(UTC).date())), mimetype="application/json")
+    call = demo_call(found, _rulebook(), Roster.read(current_app.config["ROSTER"]), datetime.now(UTC).date())
+    return Response(encode(call), mimetype="application/json")
 
 
 def _rulebook() -> Rulebook:
