@@ -73,10 +73,15 @@ class Roster:
                 return MemberMatch("found", span.member)
         return MemberMatch("ended", spans[-1].member, "The member has no coverage in force on the day of service.")
 
-    def alike(self, line: str | None, plan: str | None, flags: Mapping[str, bool]) -> Member | None:
-        """The first member of this line and plan of whom all these flags are known to be so."""
-        members = (spans[-1].member for spans in self._spans.values())
-        return next((m for m in members if (m.line, m.plan) == (line, plan) and flags.items() <= m.flags.items()), None)
+    def alike(self, line: str | None, plan: str | None, flags: Mapping[str, bool], on: date) -> Member | None:
+        """The first member covered on that day in this line and plan of whom all these flags are known to be so."""
+        for spans in self._spans.values():
+            for span in spans:
+                member = span.member
+                covered = span.start <= on and (span.end is None or on < span.end)
+                if covered and (member.line, member.plan) == (line, plan) and flags.items() <= member.flags.items():
+                    return member
+        return None
 
 
 def member_ids(coverage: Mapping[str, Any]) -> list[str]:

@@ -233,3 +233,24 @@ def test_identifiers(tmp_path: Path, stated: dict[str, Any], outcome: str, membe
 )
 def test_member_ids(stated: dict[str, Any], ids: list[str]) -> None:
     assert member_ids(stated) == ids
+
+
+@pytest.mark.parametrize(
+    ("line", "plan", "flags", "on", "member_id"),
+    [
+        ("commercial", "gold", {"transplant": True}, DAY, "M1"),
+        ("commercial", "gold", {"transplant": True, "esrd": False}, DAY, "M1"),
+        ("commercial", "gold", {"transplant": False}, DAY, None),
+        ("commercial", "gold", {"other": False}, DAY, None),
+        ("commercial", "silver", {"transplant": True}, DAY, None),
+        ("commercial", "gold", {"transplant": True}, date(2023, 6, 1), None),
+        ("ma", "plus", {}, DAY, None),
+        ("ma", "plus", {}, date(2026, 7, 1), "M2"),
+        ("ma", "plus", {}, date(2027, 1, 1), None),
+    ],
+)
+def test_a_member_alike(
+    tmp_path: Path, line: str, plan: str, flags: dict[str, bool], on: date, member_id: str | None
+) -> None:
+    found = read(tmp_path).alike(line, plan, flags, on)
+    assert (found.member_id if found else None) == member_id

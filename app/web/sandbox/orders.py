@@ -101,8 +101,9 @@ def demo_call(scenario: Scenario, rulebook: Rulebook, roster: Roster, today: dat
         _describe(prefetch, scenario.member, rulebook)
         if "birthDate" in prefetch["patient"]:
             prefetch["patient"]["birthDate"] = _later(prefetch["patient"]["birthDate"], aged)
+        line, plan = scenario.member.get("line"), scenario.member.get("plan")
         flags = scenario.member.get("flags", {})
-        stand_in = roster.alike(scenario.member.get("line"), scenario.member.get("plan"), flags) if flags else None
+        stand_in = roster.alike(line, plan, flags, today) if flags else None
         if stand_in is not None:
             prefetch["coverage"]["entry"][0]["resource"]["subscriberId"] = stand_in.member_id
             prefetch["patient"]["birthDate"] = stand_in.birth_date
