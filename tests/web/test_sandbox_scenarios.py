@@ -54,9 +54,3 @@ def test_each_is_answered_as_its_file_expects(app: Flask, scenarios: list[Scenar
         if sorted(map(str, said(response))) != sorted(map(str, expected)):
             different[scenario.id] = (said(response), expected)
     assert {name: found for name, found in different.items() if name not in ELSEWHERE} == {}
-
-
-def test_one_that_the_rules_do_not_have_is_not_found(app: Flask) -> None:
-    response = app.test_client().get("/sandbox/scenarios/none-such")
-    assert response.status_code == 404
-    assert "no scenario of this name" in response.text
