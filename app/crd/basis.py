@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.crd.cards import Shown
+from app.crd.facts import OrderFacts
 from app.crd.returned_forms import Returned
 from app.crd.standing import Earlier
 from app.fhir import references
@@ -244,9 +245,9 @@ def noting_earlier(earlier: Earlier, basis: Basis) -> Earlier:
 def noting_forms(returned: Returned, basis: Basis) -> Returned:
     """`returned`, noted."""
 
-    def find(member_id: str, order_ref: str) -> Sequence[dict[str, Any]] | None:
-        found = returned(member_id, order_ref)
-        basis.forms[f"{member_id} {order_ref}"] = list(found) if found is not None else None
+    def find(facts: OrderFacts) -> Sequence[dict[str, Any]] | None:
+        found = returned(facts)
+        basis.forms[_whose(facts)] = list(found) if found is not None else None
         return found
 
     return find
@@ -254,7 +255,11 @@ def noting_forms(returned: Returned, basis: Basis) -> Returned:
 
 def remembered_forms(basis: Basis) -> Returned:
     """The forms as they were then; of an order whose forms were not looked at, nobody can tell."""
-    return lambda member_id, order_ref: basis.forms.get(f"{member_id} {order_ref}")
+    return lambda facts: basis.forms.get(_whose(facts))
+
+
+def _whose(facts: OrderFacts) -> str:
+    return f"{facts.match.member.member_id if facts.match.member else ''} {facts.order.key}"
 
 
 def noting_withheld(shown: list[Shown], given: list[Shown], basis: Basis) -> list[Shown]:

@@ -5,7 +5,7 @@ Source: davinci-crd 2.2, StructureDefinition ext-coverage-information. Another p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -140,6 +140,13 @@ def coverage_key(repetition: Extension) -> str | None:
         if isinstance(part, dict) and part.get("url") == "coverage":
             return references.local_key(part.get("valueReference"))
     return None
+
+
+def assertion_ids(repetitions: Iterable[Extension]) -> frozenset[str]:
+    """The coverage-assertion-ids that repetitions name."""
+    parts = [part for each in repetitions for part in each.get("extension") or () if isinstance(part, dict)]
+    found = {part.get("valueString") for part in parts if part.get("url") == "coverage-assertion-id"}
+    return frozenset(each for each in found if isinstance(each, str))
 
 
 def substance(repetition: Extension) -> list[Extension]:

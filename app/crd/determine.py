@@ -47,7 +47,7 @@ def determine(
     rulebook: Rulebook,
     read_record: Callable[[list[Need]], Record],
     today: date,
-    returned: Returned = lambda member_id, order_ref: (),
+    returned: Returned = lambda facts: (),
     stage: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Decided]:
     """Decide each order. `read_record` gives the kinds of record the rules in play need; `stage` times the parts.
@@ -107,7 +107,7 @@ def _forms(play: InPlay, returned: Returned) -> Sequence[Resource] | None:
     if not play.looks_at("forms"):
         return ()
     member = play.facts.match.member
-    return returned(member.member_id, play.facts.order.key) if member is not None and member.member_id else ()
+    return returned(play.facts) if member is not None and member.member_id else ()
 
 
 def _report(order: DraftOrder, error: Exception) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from app.crd.facts import OrderFacts
+from app.crd.same_order import is_named, is_same
 from app.encryption import Encryption
 from app.errors import EncryptionError, LedgerError
 from app.fhir.json import decode, encode
@@ -20,8 +22,8 @@ from app.ledger import Ledger, ReturnedForm, StoredAssertion
 log = structlog.get_logger("signpost.crd")
 
 Resource = dict[str, Any]
-Returned = Callable[[str, str], "Sequence[Resource] | None"]
-"""What came back for a member's order (`member_id`, `order_ref`); None where that cannot be told."""
+Returned = Callable[[OrderFacts], "Sequence[Resource] | None"]
+"""What came back for a member's order; None where that cannot be told. Asked only of an order of a known member."""
 
 
 class ReturnedForms:
@@ -58,11 +60,18 @@ class ReturnedForms:
         sealed = self._encryption.seal(content, _binding(record))
         self._ledger.record_returned_form(replace(record, content=sealed))
 
-    def of(self, member_id: str, order_ref: str) -> list[Resource] | None:
-        """The newest response to each form of an order, with the items that count and the form's canonical."""
+    def of(self, facts: OrderFacts) -> list[Resource] | None:
+        """The newest response to each form of an order, with the items that count and the form's canonical.
+
+        What came back before the EHR gave the order another id counts until the answer that asked for it lapses.
+        """
+        assert facts.match.member is not None  # asked only then
         try:
-            found = self._ledger.returned_forms(member_id, order_ref)
-            return [self._read(each) for each in found]
+            found = self._ledger.forms_of_member(facts.match.member.member_id)
+            about = {each.assertion_id for each in found}
+            asked = {each: self._ledger.assertion(each) for each in sorted(about)}
+            counted = [each for each in found if _is_about(facts, each, asked[each.assertion_id])]
+            return [self._read(each) for each in _newest(counted)]
         except (LedgerError, EncryptionError) as error:
             log.error("forms.unreadable", error=str(error))
             return None
@@ -72,6 +81,22 @@ class ReturnedForms:
         response = {name: value for name, value in content["received"].items() if name not in ("item", "contained")}
         response["questionnaire"] = record.questionnaire
         return response | ({"item": content["counted"]} if content["counted"] else {})
+
+
+def _is_about(facts: OrderFacts, form: ReturnedForm, asked: StoredAssertion | None) -> bool:
+    """Whether a form was completed for this order."""
+    if asked is None:
+        return form.order_ref == facts.order.key
+    holds = asked.expires_on is None or asked.expires_on >= facts.on
+    return is_same(facts, asked) and (holds or is_named(facts, asked))
+
+
+def _newest(found: Sequence[ReturnedForm]) -> list[ReturnedForm]:
+    """Of each form the newest, whatever its version; `found` is newest first."""
+    kept: dict[str, ReturnedForm] = {}
+    for each in found:
+        kept.setdefault(each.questionnaire.partition("|")[0], each)
+    return list(kept.values())
 
 
 def _binding(record: ReturnedForm) -> bytes:

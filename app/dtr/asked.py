@@ -16,11 +16,12 @@ import msgspec
 from app.crd.chart import Chart
 from app.crd.determine import Decided, determine
 from app.crd.gather import gather_record
+from app.crd.same_order import asks_the_same, codes_answered, codes_asked, is_named
 from app.dtr.package_request import PackageRequest
 from app.dtr.promised import Promised
 from app.errors import UnprocessableRequest
 from app.fhir import outcomes, references
-from app.fhir.json import decode, encode
+from app.fhir.json import encode
 from app.hooks.request import DraftOrder, HookRequest
 from app.members import MemberMatch
 from app.members.directory import MemberDirectory
@@ -176,7 +177,7 @@ def _by_order(
             element="Parameters.parameter",
             code="business-rule",
         )
-    changed = [one for one in related if _codes_now(one) and _codes_now(one) != _codes_then(promised)]
+    changed = [one for one in related if _asks_for_something_else(one, promised)]
     if related and len(changed) == len(related):
         words = "The order asks for something else than when it was answered; the forms are those for what it says now."
         asked.issues.append(outcomes.issue("information", "informational", words))
@@ -245,27 +246,15 @@ def _of_determination(answers: Sequence[Answer], one: Decided, rulebook: Ruleboo
 
 
 def _is_same_order(one: Decided, promised: Promised) -> bool:
-    """By its id or, since a draft gets another when it is saved, by asking for the same (spec-128)."""
-    if one.order.key == promised.assertion.order_ref:
-        return True
-    now = _codes_now(one)
-    return bool(now) and now == _codes_then(promised)
-
-
-def _codes_now(one: Decided) -> frozenset[tuple[str, str]]:
+    """By its id, by the answer it bears, or by asking for the same (spec-128)."""
     if one.play is None:
-        return frozenset()
-    codes = one.play.facts.view["codes"]
-    return _pairs(codes if isinstance(codes, list) else getattr(codes, "items", ()))
+        return one.order.key == promised.assertion.order_ref
+    return is_named(one.play.facts, promised.assertion) or asks_the_same(one.play.facts, promised.assertion)
 
 
-def _codes_then(promised: Promised) -> frozenset[tuple[str, str]]:
-    return _pairs(decode(promised.assertion.facts).get("codes"))
-
-
-def _pairs(codes: Any) -> frozenset[tuple[str, str]]:
-    listed = codes if isinstance(codes, list | tuple) else ()
-    return frozenset((str(each.get("system")), str(each.get("code"))) for each in listed if isinstance(each, dict))
+def _asks_for_something_else(one: Decided, promised: Promised) -> bool:
+    now = codes_asked(one.play.facts) if one.play is not None else frozenset()
+    return bool(now) and now != codes_answered(promised.assertion)
 
 
 def _no_form(answers: Sequence[Answer], route: Any) -> Resource:

@@ -180,8 +180,7 @@ class DtrService:
     def _forget(self, promised: Promised) -> None:
         """Once every form is back, what was kept of the record for them has served its purpose (sec-10)."""
         assertion = promised.assertion
-        back = self._ledger.returned_forms(assertion.member_id or "", assertion.order_ref)
-        of_this = {each.questionnaire for each in back if each.assertion_id == assertion.assertion_id}
+        of_this = {each.questionnaire for each in self._ledger.forms_returned_for(assertion.assertion_id)}
         if of_this >= {promised.rulebook.questionnaires[form] for form in promised.forms}:
             self._ledger.delete_snapshot(assertion.assertion_id)
 

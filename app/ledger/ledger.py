@@ -38,7 +38,7 @@ from app.ledger.returned_form import (
     FormError,
     ReturnedForm,
     form_error_row,
-    forms_for_order,
+    forms_of_member,
     returned_form_row,
     stored_form,
     stored_form_error,
@@ -341,11 +341,9 @@ class Ledger:
 
         self._store.write("the form was not recorded", keep)
 
-    def returned_forms(self, member_id: str, order_ref: str) -> list[ReturnedForm]:
-        """The forms that came back for a member's order, the newest of each."""
-        found = self._find(forms_for_order(member_id, order_ref), stored_form)
-        newest = {each.questionnaire.partition("|")[0]: each for each in reversed(found)}
-        return [each for each in found if newest[each.questionnaire.partition("|")[0]] is each]
+    def forms_of_member(self, member_id: str) -> list[ReturnedForm]:
+        """Every form that came back for a member, newest first."""
+        return self._find(forms_of_member(member_id), stored_form)
 
     def forms_returned_for(self, assertion_id: str) -> list[ReturnedForm]:
         """Every form that came back for an assertion, newest first."""

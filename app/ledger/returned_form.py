@@ -79,7 +79,7 @@ def stored_form_error(row: Mapping[str, Any]) -> FormError:
     return FormError(**{**row, "received_at": received_at, "issues": row["issues"].encode()})
 
 
-def forms_for_order(member_id: str, order_ref: str) -> Select[Any]:
-    """What came back for a member's order, newest first."""
-    wanted = returned_form.c.member_id == member_id, returned_form.c.order_ref == order_ref
-    return select(returned_form).where(*wanted).order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)
+def forms_of_member(member_id: str) -> Select[Any]:
+    """What came back for a member, newest first."""
+    of = select(returned_form).where(returned_form.c.member_id == member_id)
+    return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)

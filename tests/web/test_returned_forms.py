@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from tests.dtr.dtr_actions import (
     questionnaire,
     sign,
 )
-from tests.ehr_actions import Answer, EhrActions, example, order_of, with_orders
+from tests.ehr_actions import COVERAGE_INFORMATION, Answer, EhrActions, example, order_of, with_orders
 from tests.web.test_next_question import answered, step
 
 Resource = dict[str, Any]
@@ -163,8 +164,58 @@ def test_the_same_order_is_answered_better(
     assert given.rule_ids == ("policy:infusion-pump#trained-on-form",)
     assert ledger.verify() == []
     assert replay(ledger, given.assertion_id).same  # and can be given again from what it rested on
-    # Another order, or the same id for another member, knows nothing of it.
+
+
+def bearing(assertion_id: str) -> Resource:
+    """The order saved anew: under another id, with a code of its own beside the one it had, and the answer on it."""
+    made = order_of(pump(id="pump-9"))
+    made["codeCodeableConcept"]["coding"].append({"system": "https://ehr.example.org/items", "code": "PUMP"})
+    parts = [
+        {"url": "coverage", "valueReference": {"reference": "Coverage/c1"}},
+        {"url": "coverage-assertion-id", "valueString": assertion_id},
+    ]
+    return {**made, "extension": [{"url": COVERAGE_INFORMATION, "extension": parts}]}
+
+
+def other_code(request: Resource) -> Resource:
+    order_of(request)["codeCodeableConcept"]["coding"][0]["code"] = "E0779"
+    return request
+
+
+def other_member(request: Resource) -> Resource:
+    """Another member's call, with an order of the same id."""
+    text = json.dumps(request).replace("M100006", "M100009").replace("1980-05-01", "1969-08-17")
+    found: Resource = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("request_of", "answered"),
+    [
+        (lambda _: pump(), "no-auth"),
+        (lambda _: pump(id="pump-2"), "no-auth"),  # a draft gets another id when it is saved
+        (lambda signed: with_orders(pump(), bearing(signed.assertion_id)), "no-auth"),
+        (lambda _: other_code(pump()), "performpa"),  # the same id, and something else is ordered
+        (lambda _: other_code(pump(id="pump-2")), "performpa"),
+        (lambda _: other_member(pump()), "performpa"),
+        (lambda signed: other_member(with_orders(pump(), bearing(signed.assertion_id))), "performpa"),
+    ],
+    ids=["same", "other id", "bears the answer", "other code", "other id and code", "other member", "its answer"],
+)
+def test_for_which_order_a_form_counts(
+    ehr: EhrActions, client: DtrActions, signed: Signed, completed: Resource, request_of: Any, answered: str
+) -> None:
+    assert client.post(PATH, completed)[0] == 201
+    assert says(ehr.sign(request_of(signed)))[0] == answered
+
+
+def test_under_another_id_a_form_counts_as_long_as_the_answer(
+    app: Flask, ehr: EhrActions, client: DtrActions, completed: Resource
+) -> None:
+    assert client.post(PATH, completed)[0] == 201
+    app.extensions["crd"]._clock = lambda: datetime.now(UTC) + timedelta(days=100)
     assert says(ehr.sign(pump(id="pump-2")))[0] == "performpa"
+    assert says(ehr.sign(pump()))[0] == "no-auth"
 
 
 def test_an_amended_response_takes_the_place_of_the_one_before(
@@ -201,8 +252,7 @@ def test_it_is_kept_sealed_and_chained(
 ) -> None:
     client.post(PATH, completed)
     ledger = app.extensions["ledger"]
-    member = ledger.assertion(signed.assertion_id).member_id
-    (kept,) = ledger.returned_forms(member, "DeviceRequest/pump-1")
+    (kept,) = ledger.forms_returned_for(signed.assertion_id)
     assert b"insulin" not in kept.content
     assert (kept.assertion_id, kept.status, kept.client) == (signed.assertion_id, "completed", "sandbox")
 
@@ -342,9 +392,7 @@ def test_an_adaptive_form_comes_back_complete(tmp_path: Path) -> None:
     second = step(client, answered(first, "symptoms", onset="2026-09-01", weak=False))
     last = step(client, answered(second, "therapy", weeks=6))
     assert client.post(PATH, last)[0] == 201
-    (kept,) = app.extensions["ledger"].returned_forms(
-        app.extensions["ledger"].assertion(signed.assertion_id).member_id, "ServiceRequest/sr1"
-    )
+    (kept,) = app.extensions["ledger"].forms_returned_for(signed.assertion_id)
     assert kept.questionnaire == f"{sample_forms.ADAPTIVE}|1.1.0"
     app.extensions["ledger"].close()
     app.extensions["state"].close()
