@@ -14,6 +14,7 @@ from app.crd.service import CrdService
 from app.crd.shorthand import hook_request
 from app.encryption import Encryption
 from app.errors import RequestError
+from app.encryption import Encryption
 from app.fhir.ehr import ConnectionPool, HostPolicy
 from app.fhir.json import encode
 from app.ledger import AssertionRecord, Call, Ledger
@@ -51,6 +52,7 @@ def _answer_scenarios(settings: Settings, keeper: FileKeeper) -> None:
     """Every scenario answered on its own day, for its own member."""
     ledger = Ledger.open(settings.ledger_url, synchronous="normal")
     scenarios, _ = read_scenarios(settings.rules / "scenarios", keeper.current)
+    encryption = Encryption.of([], settings.key_path)
     for scenario in scenarios:
         try:
             directory = rehearse(scenario, keeper.current, settings.roster_path).directory
@@ -63,6 +65,7 @@ def _answer_scenarios(settings: Settings, keeper: FileKeeper) -> None:
             lambda _, found=directory: found,  # type: ignore[misc]  # the one of this scenario
             ConnectionPool(HostPolicy(None)),
             ledger,
+            encryption=encryption,
             clock=lambda now=moment: now,  # type: ignore[misc]  # the day of this scenario
         )
         service.answer(f"{scenario.hook}-crd", scenario.request or encode(hook_request(scenario, keeper.current)))

@@ -30,6 +30,7 @@ from app.cli.rules.schema import TABLES, YAML_FILES
 from app.crd.coverage_information import OWN_DETAILS
 from app.crd.gather import RECORD_PREFETCH, RECORD_TYPES
 from app.crd.service import CrdService
+from app.encryption import Encryption
 from app.fhir.ehr import ConnectionPool, HostPolicy
 from app.hooks.configuration import CARD_TYPES, DEFAULT_MAX_CARDS
 from app.hooks.discovery import discovery
@@ -330,6 +331,7 @@ def _service() -> Iterator[tuple[CrdService, Path]]:
                 lambda _: MemberDirectory([Roster.read(made.roster_path)]),
                 ConnectionPool(HostPolicy(None)),
                 ledger,
+                encryption=Encryption.of([], made.key_path),
                 clock=lambda: datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
                 new_id=lambda: str(UUID(int=next(numbers))),
             ),

@@ -54,21 +54,27 @@ class Sources:
 
 @dataclass(slots=True)
 class Answering:
-    """A call being answered. What is known so far stays readable when the way ends early."""
+    """A call being answered. What is known so far stays readable when the way ends early.
+
+    `only`: of the call, one order under one Coverage (`ServiceRequest/1`, `Coverage/1`) is answered, without cards.
+    """
 
     hook: str
     today: date
     sources: Sources
     options: Options
+    only: tuple[str, str] | None = None
     request: HookRequest | None = None
     chart: Chart | None = None
     decided: list[list[Decided]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     laps: list[tuple[str, float, float]] = field(default_factory=list)  # stage, begin and end by time.perf_counter
     assertions: list[AssertionRecord] = field(default_factory=list)
-    # New assertions that ask for forms, with what was decided and the names of the forms.
+    # Assertions that ask for forms, new or given again, with what was decided and the names of the forms.
     asking: list[tuple[AssertionRecord, Decided, tuple[str, ...]]] = field(default_factory=list)
     honoured: list[str] = field(default_factory=list)
+    # What is given for each order, under each Coverage.
+    given: list[Given] = field(default_factory=list)
     tracks: list[str] = field(default_factory=list)
     told: list[Determination] = field(default_factory=list)  # what leaves, given anew or again
     shown: list[CardRecord] = field(default_factory=list)
@@ -107,16 +113,20 @@ class Answering:
         with self.stage("gather"):
             orders = find_subjects(request, chart, ehr)
             gather(chart, request, orders, ehr)
+        if self.only is not None:
+            orders = [order for order in orders if order.key == self.only[0]]
         return request, chart, ehr, orders
 
     def _coverages(self, request: HookRequest, chart: Chart, ehr: Ehr | None) -> list[Resource]:
-        return choose_coverages(
+        found = choose_coverages(
             chart,
             self.sources.rulebook.payer,
             any_payer=self.options.sandbox,
             could_query=ehr is not None,
             several=spoken(request, self.options) != "2.2" or not self.options.refuse_several_coverages,
         )
+        only = self.only
+        return found if only is None else [each for each in found if references.resource_key(each) == only[1]]
 
     def _decide(
         self,
@@ -160,6 +170,8 @@ class Answering:
                 play = of_order[0].play
                 if play is not None and given and given[0].action is not None:
                     told.append((play.facts, given[0].determination))
+        if self.only is not None:
+            return body([], actions)
         shown = cards.shown(decided[0], configuration)
         app_url = self.options.dtr_app_url
         if app_url is not None and spoken(request, self.options) == "2.0":
@@ -196,17 +208,19 @@ class Answering:
         fresh = finished(one.determination, request.hook, self.today)
         promised = promise(facts, fresh, self.sources.earlier, rulebook, self.today)
         given = self._give(request, one.order, promised, _reference_to(coverage))
+        self.given.append(given)
         self.tracks.append(given.determination.route.track if given.determination.route else "-")
         if given.action is not None:
             self.told.append(given.determination)
-        if given.action is not None and promised.standing:
+        if given.action is None and not promised.standing and self.only is None:
+            return given
+        forms = tuple(dict.fromkeys(form for each in given.determination.answers for form in each.questionnaires))
+        if promised.standing and given.action is not None:
             self.honoured.append(given.assertion_id)
-        elif given.action is not None:
+        if forms or not promised.standing:
             record = assertion_record(facts, given, rulebook, today=self.today, supersedes=promised.supersedes)
-            self.assertions.append(record)
-            forms = [form for answer in given.determination.answers for form in answer.questionnaires]
-            if forms:
-                self.asking.append((record, one, tuple(dict.fromkeys(forms))))
+            self.assertions += [record] if not promised.standing else []
+            self.asking += [(record, one, forms)] if forms else []
         return given
 
     def _give(self, request: HookRequest, order: DraftOrder, promised: Promise, coverage: dict[str, str]) -> Given:

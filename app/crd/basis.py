@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from importlib.metadata import version
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -24,6 +24,7 @@ from app.fhir.ehr import Ehr, Fetched, Read, Search, Wanted
 from app.fhir.json import decode, encode
 from app.ledger import StoredAssertion
 from app.members import Grant, Grants, MemberDirectory, MemberMatch
+from app.settings import Settings
 
 PROGRAM = version("signpost")
 """The version of this program, which is part of what an answer rested on."""
@@ -39,6 +40,11 @@ class Options(msgspec.Struct, frozen=True):
     refuse_several_coverages: bool = True
     dtr_app_url: str | None = None
     max_orders: int = 200
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of the service."""
+        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
 
 
 class MemberNote(msgspec.Struct, frozen=True):
@@ -63,7 +69,8 @@ class Basis(msgspec.Struct, kw_only=True):
     """`earlier` has the id of the assertion that was the newest, by order and coverage; None where there was none.
 
     `forms` are those that came back, by member and order, where rules looked at them; None: they could not be read.
-    `withheld` are the positions of cards left out because they had been shown a moment before.
+    `withheld` are the positions of cards left out because they had been shown a moment before. `only` is the order and
+    the Coverage that alone were answered, of a call that was answered again for a form.
     """
 
     program: str = PROGRAM
@@ -74,6 +81,7 @@ class Basis(msgspec.Struct, kw_only=True):
     earlier: dict[str, str | None] = {}
     forms: dict[str, list[dict[str, Any]] | None] = {}
     withheld: tuple[int, ...] = ()
+    only: tuple[str, str] | None = None
 
 
 _basis = msgspec.json.Decoder(Basis)

@@ -79,7 +79,7 @@ class Rehearsal:
             directory=self.directory,
             rulebook=rulebook,
             read_record=lambda _: self._read(rulebook),
-            returned=lambda member_id, order_ref: self.forms,
+            returned=lambda facts: self.forms,
             today=self.today,
         )
 

@@ -39,7 +39,7 @@ class PastCall:
         if call.request is None:
             raise ReplayError("The request was too large to be kept.")
         self._request = call.request
-        self.basis = _basis_of(call)
+        self.basis = basis_of(call)
         self._assertion = assertion
         self._members = RememberedMembers(self.basis, CoverageSource(rulebook.payer.line_of_type).find)
         self._ehr = RememberedReads(call.fetched) if self.basis.could_query else None
@@ -52,7 +52,7 @@ class PastCall:
             new_id=ids_of(call.invocation_id),
             returned=remembered_forms(self.basis),
         )
-        self.answering = Answering(call.hook, call.received_at.date(), sources, self.basis.options)
+        self.answering = Answering(call.hook, call.received_at.date(), sources, self.basis.options, self.basis.only)
 
     def answer(self) -> bytes:
         """The response body. ReplayError when the call would be refused now."""
@@ -152,7 +152,8 @@ def stored_rulebook(ledger: Ledger, rulebook_hash: str | None) -> Rulebook:
     return loaded.rulebook
 
 
-def _basis_of(call: StoredInvocation) -> Basis:
+def basis_of(call: StoredInvocation) -> Basis:
+    """What the answer of a call rested on. ReplayError when it was not kept, or in another form."""
     if call.basis is None:
         raise ReplayError("The call is from a version of Signpost that did not keep what an answer rested on.")
     try:

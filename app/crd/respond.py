@@ -41,10 +41,14 @@ _OFFICE_DOCUMENTS = frozenset({"clinical", "admin", "conditional"})
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A determination as it leaves. `action` None: the order already says so, and nothing is sent or promised anew."""
+    """A determination as it leaves, one repetition an answer.
+
+    `action` None: the order already says so, and nothing is sent or promised anew.
+    """
 
     determination: Determination
     assertion_id: str
+    repetitions: tuple[Repetition, ...]
     action: dict[str, Any] | None
     superseded: tuple[Extension, ...] = ()
     fresh: tuple[Extension, ...] = ()
@@ -71,19 +75,19 @@ def give(
     determination = finished(determination, hook, today)
     assertion_id = standing or new_id()
     day = given_on or today
-    serialize = SERIALIZERS[version]
-    fresh = [
-        serialize(Repetition(answer, coverage, assertion_id, day, determination.expires, dependencies), rulebook)
+    repetitions = tuple(
+        Repetition(answer, coverage, assertion_id, day, determination.expires, dependencies)
         for answer in determination.answers
-    ]
+    )
+    fresh = [SERIALIZERS[version](each, rulebook) for each in repetitions]
     key = references.local_key(coverage)
     before = stated(order.resource)
     superseded = [repetition for repetition in before if coverage_key(repetition) == key]
     said = [substance(each) for each in superseded if not expired(each, today)]
     if said == [substance(each) for each in fresh]:
-        return Given(determination, assertion_id, None)
+        return Given(determination, assertion_id, repetitions, None)
     action = _action(order, superseded, fresh)
-    return Given(determination, assertion_id, action, tuple(superseded), tuple(fresh))
+    return Given(determination, assertion_id, repetitions, action, tuple(superseded), tuple(fresh))
 
 
 def joined(order: DraftOrder, given: Sequence[Given]) -> dict[str, Any] | None:

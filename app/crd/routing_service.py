@@ -14,11 +14,12 @@ import structlog
 
 from app.clients import Client
 from app.crd.determine import place_of
+from app.crd.kept_rulebooks import KeptRulebooks
 from app.crd.routing import RoutingQuestion, route
 from app.errors import InvalidRequest, RequestError
 from app.fhir import outcomes
 from app.fhir.json import decode, encode
-from app.ledger import Call, Ledger, RulebookRecord
+from app.ledger import Call, Ledger
 from app.members import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
@@ -54,7 +55,7 @@ class RoutingService:
         self._ledger = ledger
         self._any_payer = any_payer
         self._clock = clock
-        self._stored_rulebooks: set[str] = set()
+        self._rulebooks = KeptRulebooks(ledger)
 
     def one(self, data: bytes, check: Check, client: Client | None) -> Routed:
         """Answer one question. LedgerError when the answer could not be written down: then it is not given."""
@@ -136,7 +137,7 @@ class RoutingService:
             timings={},
             issues=issues,
         )
-        self._keep(rulebook)
+        self._rulebooks.keep(rulebook)
         self._ledger.record(call)
         log.info(
             "routing.answered",
@@ -148,14 +149,6 @@ class RoutingService:
             issues=issues,
         )
         return routed
-
-    def _keep(self, rulebook: Rulebook) -> None:
-        if rulebook.hash not in self._stored_rulebooks:
-            files = encode(dict(rulebook.files))
-            self._ledger.record_rulebook(
-                RulebookRecord(hash=rulebook.hash, label=rulebook.label, files=files, loaded_at=self._clock())
-            )
-            self._stored_rulebooks.add(rulebook.hash)
 
 
 def day(text: str | None) -> date | None:

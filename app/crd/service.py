@@ -26,6 +26,7 @@ from app.crd.basis import (
 )
 from app.crd.cards import Shown
 from app.crd.determine import place_of
+from app.crd.kept_rulebooks import KeptRulebooks
 from app.crd.recent_reads import RecentReads
 from app.crd.returned_forms import ReturnedForms
 from app.crd.said import SaidCards
@@ -44,7 +45,7 @@ from app.fhir.ehr import ConnectionPool, Ehr, EhrConnection
 from app.fhir.json import encode
 from app.hooks.discovery import SERVICE_IDS
 from app.hooks.request import HookRequest
-from app.ledger import Call, Ledger, RulebookRecord, SnapshotRecord
+from app.ledger import Call, Ledger, SnapshotRecord
 from app.members.directory import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
@@ -117,8 +118,8 @@ class CrdService:
         self._observers = observers
         self._clock = clock
         self._new_id = new_id
-        self._options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
-        self._stored_rulebooks: set[str] = set()
+        self._options = Options.of(settings)
+        self._rulebooks = KeptRulebooks(ledger)
 
     def answer(self, service_id: str, data: bytes, client: Client | None = None) -> Answered:
         """Answer one call of a verified client, None in the sandbox.
@@ -221,8 +222,16 @@ class CrdService:
             now=progress.received,
         )
         lifetime = timedelta(hours=self._settings.snapshot_hours)
-        of = {record.assertion_id: record for record, _, _ in made.asking}
-        progress.snapshots = [seal(kept, of[each], encryption, lifetime) for each, kept in taken.items()]
+        of, new = (
+            {record.assertion_id: record for record, _, _ in made.asking},
+            {r.assertion_id for r in made.assertions},
+        )
+        progress.snapshots = [
+            seal(kept, of[each], encryption, lifetime)
+            for each, kept in taken.items()
+            # Of an answer given again the newer one counts, unless less of the record could be read this time.
+            if each in new or kept.is_whole or self._ledger.snapshot(each, progress.received) is None
+        ]
         progress.read_for_forms = ehr is not None and ehr.used
 
     def _sift(
@@ -278,8 +287,8 @@ class CrdService:
         )
         progress.ledger_at = time.perf_counter()
         try:
-            if rulebook is not None and rulebook.hash not in self._stored_rulebooks:
-                self._store(rulebook)
+            if rulebook is not None:
+                self._rulebooks.keep(rulebook)
             self._ledger.record(call)
             if self._said is not None and answered.status < 400:
                 self._said.remember(progress.said)
@@ -301,13 +310,6 @@ class CrdService:
             issues=issues,
         )
         return answered
-
-    def _store(self, rulebook: Rulebook) -> None:
-        """Keep the exact files of every rulebook that answers: answers are explained and replayed from them."""
-        files = encode(dict(rulebook.files))
-        record = RulebookRecord(hash=rulebook.hash, label=rulebook.label, files=files, loaded_at=self._clock())
-        self._ledger.record_rulebook(record)
-        self._stored_rulebooks.add(rulebook.hash)
 
 
 def _not_kept(progress: Progress, error: LedgerError) -> Answered:

@@ -56,6 +56,11 @@ class Snapshot:
     record: Mapping[str, Kept] = field(default_factory=dict)
     related: tuple[Resource, ...] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the forms look at could be read."""
+        return all(kept.problem is None for kept in self.record.values())
+
     def encode(self) -> bytes:
         """As JSON."""
         return encode(self)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.crd.coverage_information import URL
 from app.dtr.answer_space import Expand
 from app.dtr.answers import InvalidAnswers, check
 from app.dtr.draft import Version
@@ -98,7 +99,7 @@ def next_step(form: Mapping[str, Any], request: NextQuestionRequest, expand: Exp
         late, issues = [], checked.issues
     if issues:
         raise InvalidAnswers(issues)
-    decided = shown.intersection(link_id for item in so_far for link_id in _links(item))
+    decided = set(shown.intersection(link_id for item in so_far for link_id in _links(item)))
     items: list[Resource] = []
     new: list[Resource] = []
     for link_id, item in steps.items():
@@ -111,6 +112,8 @@ def next_step(form: Mapping[str, Any], request: NextQuestionRequest, expand: Exp
         if enabled(item, answers):
             items.append(item)
             new.append(item)
+        else:
+            decided |= _links(item)  # passed over, so what is in it is never answered
     if version == "2.0":
         return Step(tuple(_plain(items, answers)), tuple(_plain([*late, *new], answers)))
     return Step(tuple(items), tuple(new))
@@ -150,7 +153,10 @@ def _by_link(items: list[Resource]) -> dict[str, list[Resource]]:
 def advanced(
     request: NextQuestionRequest, step: Step, contained: Resource, filled: list[Resource], authored: str
 ) -> Resource:
-    """The response as it goes back: all answers kept, the new items in the form in use, and what is known of them."""
+    """The response as it goes back: all answers kept, the new items in the form in use, and what is known of them.
+
+    What an earlier end of the form said of the coverage holds no longer (spec-45).
+    """
     own = {**contained, "id": request.form["id"]}
     others = [each for each in request.response["contained"] if each is not request.form]
     items = [each for each in request.response.get("item") or () if isinstance(each, dict)]
@@ -166,4 +172,12 @@ def advanced(
     }
     if items:
         response["item"] = items
-    return response
+    return with_coverage_information(response, [])
+
+
+def with_coverage_information(response: Resource, said: list[Resource]) -> Resource:
+    """The response with these repetitions of coverage-information, and no others."""
+    stated = response.get("extension")
+    kept = [e for e in stated if not (isinstance(e, dict) and e.get("url") == URL)] if isinstance(stated, list) else []
+    others = {name: value for name, value in response.items() if name != "extension"}
+    return others | ({"extension": [*kept, *said]} if kept or said else {})

@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 
 from app.clients import Client
+from app.crd.basis import Options
+from app.crd.reconsideration import Reconsideration, Reconsidered
 from app.crd.returned_forms import ReturnedForms
 from app.crd.snapshot import Snapshot, unseal
 from app.dtr.answer_space import Expand, codings_of
@@ -21,12 +23,12 @@ from app.dtr.asked import Asked, Wanted, find_asked, form_of
 from app.dtr.draft import Version
 from app.dtr.expand_request import ExpandRequest
 from app.dtr.form_errors import parse_form_errors
-from app.dtr.next_question import advanced, next_step, parse_next_question
+from app.dtr.next_question import advanced, next_step, parse_next_question, with_coverage_information
 from app.dtr.package import assertion_of, filled_form, package, prefill_data
 from app.dtr.package_request import PackageRequest, parse_package_request
 from app.dtr.promised import Promised, Promises
 from app.dtr.publish import Publisher, is_adaptive
-from app.dtr.returned import complete, context_of, read_response
+from app.dtr.returned import Completed, complete, context_of, read_response
 from app.dtr.value_sets import ExpandElsewhere, expand
 from app.dtr.wire import WIRE
 from app.encryption import Encryption
@@ -68,6 +70,7 @@ class DtrService:
         self._clock = clock
         self._returned = ReturnedForms(ledger, encryption)
         self._promises = Promises(ledger, lambda: keeper.current)
+        self._reconsideration = Reconsideration(Options.of(settings), keeper, directory, ledger, self._returned)
 
     def package(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
         """$questionnaire-package. RequestError when there is nothing to answer."""
@@ -128,7 +131,11 @@ class DtrService:
         return unseal(record, promised.assertion, self._encryption) if record is not None else None
 
     def next_question(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
-        """$next-question: the response with the next items in the form it contains, or completed. RequestError."""
+        """$next-question: the response with the next items in the form it contains, or completed. RequestError.
+
+        A form that an answer asked for is kept when it is complete, and brings the answer that takes it into account;
+        LedgerError when these are not kept.
+        """
         request = parse_next_question(body)
         now = self._clock()
         promised = self._promised_of(request.response, client)
@@ -154,7 +161,25 @@ class DtrService:
             form=canonical_of(form),
             items=len(step.new),
         )
-        return advanced(request, step, contained, filled, now.isoformat())
+        response = advanced(request, step, contained, filled, now.isoformat())
+        if step.new or promised is None or slug not in promised.forms:
+            return response
+        done = complete(response, promised, self._codings_in, version, self._keeper.current)
+        self._keep(response, done, promised, client, now)
+        answer = self._answer_again(promised, client, now)
+        return with_coverage_information(response, answer.extensions(version) if answer is not None else [])
+
+    def _answer_again(self, promised: Promised, client: Client | None, now: datetime) -> Reconsidered | None:
+        """What the order of an answer is answered now; None where the newest answer to it is not the client's."""
+        newest = self._ledger.latest_for_order(
+            promised.assertion.member_id or "", promised.assertion.order_ref, promised.assertion.coverage_ref
+        )
+        try:
+            if newest is not None:
+                promised = self._promises.find(newest.assertion_id, client)
+        except UnprocessableRequest:
+            return None
+        return self._reconsideration.of(promised.assertion, now)
 
     def take(self, body: bytes, context: str | None, version: Version, client: Client | None) -> tuple[str, Resource]:
         """A completed form comes back: its id here, and what is told. RequestError; LedgerError when it is not kept."""
@@ -162,6 +187,15 @@ class DtrService:
         now, current = self._clock(), self._keeper.current
         promised = self._promises.find(context_of(response, context), client, element="context")
         done = complete(response, promised, self._codings_in, version, current)
+        form_id = self._keep(response, done, promised, client, now)
+        self._forget(promised)
+        words = "The form is kept for the order; sign the order again for an answer that takes it into account."
+        return form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
+
+    def _keep(
+        self, response: Resource, done: Completed, promised: Promised, client: Client | None, now: datetime
+    ) -> str:
+        """Keep a completed form with the case; its id."""
         form_id, teller = str(uuid.uuid4()), client.iss if client is not None else "sandbox"
         self._returned.keep(
             response,
@@ -172,10 +206,8 @@ class DtrService:
             client=teller,
             received_at=now,
         )
-        self._forget(promised)
         log.info("dtr.returned", client=teller, form=done.canonical, context=promised.assertion.assertion_id)
-        words = "The form is kept for the order; sign the order again for an answer that takes it into account."
-        return form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
+        return form_id
 
     def _forget(self, promised: Promised) -> None:
         """Once every form is back, what was kept of the record for them has served its purpose (sec-10)."""

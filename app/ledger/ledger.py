@@ -102,6 +102,9 @@ class Ledger:
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
         member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
         self._latest_for_order = store.query_sql(standing.latest_for_order(member, order, coverage))
+        self._replaced_snapshot = store.query_sql(
+            delete(snapshot).where(snapshot.c.assertion_id == bindparam("assertion_id", type_=Text))
+        )
         self._purge_expired = store.query_sql(
             delete(snapshot).where(snapshot.c.expires_at <= bindparam("now", type_=Text))
         )
@@ -144,7 +147,7 @@ class Ledger:
         """Write the invocation, its assertions, cards and events in one transaction, or nothing.
 
         The call's rulebook must be in the store (`record_rulebook`): an answer nobody can replay is not an answer.
-        So must the assertions it honours.
+        So must the assertions it honours. A snapshot takes the place of the one that was kept for its assertion.
         """
         doing = f"invocation {call.invocation_id} was not recorded"
         honoured = self._honoured(doing, call.honoured)
@@ -185,6 +188,8 @@ class Ledger:
 
         def append(cursor: Cursor) -> None:
             for rows in calls:
+                if rows["snapshot"]:  # taken again for an answer that was given again
+                    cursor.executemany(self._replaced_snapshot, rows["snapshot"])
                 self._append(cursor, rows)
             if any(rows["snapshot"] for rows in calls):  # whoever adds one clears away those that have expired
                 cursor.execute(self._purge_expired, {"now": instant(datetime.now(UTC))})

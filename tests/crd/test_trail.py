@@ -106,7 +106,7 @@ def test_without_a_member(match: MemberMatch, member_id: str | None, member: dic
 
 @pytest.mark.parametrize(("action", "hashed"), [({"resource": encode({"a": 1})}, b'{"a":1}'), (None, b"")])
 def test_an_answer_that_never_got_as_far_as_facts(action: dict[str, Any] | None, hashed: bytes) -> None:
-    given = Given(technical("ServiceRequest/s1", "The EHR did not answer.", TODAY), "A1", action)
+    given = Given(technical("ServiceRequest/s1", "The EHR did not answer.", TODAY), "A1", (), action)
     record = assertion_record(None, given, None)
     assert (record.coverage_ref, record.member_id, record.facts) == ("Coverage", None, b"{}")
     assert record.content_hash == hashlib.sha256(hashed).hexdigest()

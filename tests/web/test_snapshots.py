@@ -240,6 +240,20 @@ def test_an_answer_without_a_form_reads_nothing_more(app: Flask, ehr: EhrActions
     assert "snapshot" not in app.extensions["ledger"].recent(1)[0].timings
 
 
+def test_an_answer_given_again_is_kept_the_record_as_it_is_now(app: Flask, ehr: EhrActions, fhir: EhrServer) -> None:
+    assertion = asked_form(ehr.sign(live(fhir)))
+    fhir.on["/Encounter"] = ehr_server.answer(bundle(encounter(1, 10), encounter(3, 1)))
+    assert asked_form(ehr.sign(live(fhir))) == assertion
+    taken = kept(app, assertion)
+    assert taken is not None
+    assert ids(taken, "encounters") == ["v1", "v3"]
+    # Less than before does not take the place of what there is.
+    fhir.on["/Encounter"] = ehr_server.status(500)
+    assert asked_form(ehr.sign(live(fhir))) == assertion
+    assert kept(app, assertion) == taken
+    assert app.extensions["ledger"].verify() == []
+
+
 def test_the_key_is_made_beside_the_ledger(app: Flask, settings: Settings) -> None:
     assert settings.key_path.exists()
 
