@@ -14,7 +14,6 @@ from app.crd.service import CrdService
 from app.crd.shorthand import hook_request
 from app.encryption import Encryption
 from app.errors import RequestError
-from app.encryption import Encryption
 from app.fhir.ehr import ConnectionPool, HostPolicy
 from app.fhir.json import encode
 from app.ledger import AssertionRecord, Call, Ledger
