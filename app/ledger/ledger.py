@@ -151,8 +151,9 @@ class Ledger:
         """
         doing = f"invocation {call.invocation_id} was not recorded"
         honoured = self._honoured(doing, call.honoured)
-        if {each.assertion_id for each in call.snapshots} - {each.assertion_id for each in call.assertions}:
-            raise LedgerError(f"{doing}: what it keeps for forms is for no assertion of its own")
+        earlier = {each.assertion_id for each in call.snapshots} - {each.assertion_id for each in call.assertions}
+        if any(self.assertion(each) is None for each in sorted(earlier)):
+            raise LedgerError(f"{doing}: what it keeps for forms is for no assertion of the ledger")
         try:
             asked = invocation_row(call, self._blobs)
             answered = [assertion_row(record, call, self._blobs) for record in call.assertions]
