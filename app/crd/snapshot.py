@@ -187,6 +187,8 @@ class _Plan:
             if whole is None:
                 whole = self._read(need, fetched, now.date())
             own = [each for each in whole.resources if each.get("resourceType") == KINDS[need.kind]]
+            # What is ordered now is not what there was before.
+            own = [each for each in own if references.resource_key(each) != facts.order.key]
             if need.kind == "medications":
                 drugs += [each for each in whole.resources if each.get("resourceType") == "Medication"]
                 drugs += [drug for each in own if (drug := self._drug(each)) is not None]

@@ -31,7 +31,7 @@ def from_bundle(
     `partial`: kinds that could be had only in part, with why.
     """
     every = list(bundles.resources(dict(bundle)))
-    order = next((each for each in every if each.get("status") == "draft"), None)
+    order = order_in(bundle)
     patient = _first(every, "Patient")
     drugs = [each for each in every if each["resourceType"] == "Medication"]
     encounter = references.local_key((order or {}).get("encounter"))
@@ -47,6 +47,11 @@ def from_bundle(
         related=tuple(every),
         lists=rulebook.member_of,
     )
+
+
+def order_in(bundle: Mapping[str, Any]) -> Resource | None:
+    """The order that a Bundle is about: the draft in it."""
+    return next((each for each in bundles.resources(dict(bundle)) if each.get("status") == "draft"), None)
 
 
 def _first(every: list[Resource], kind: str) -> Resource | None:

@@ -52,9 +52,16 @@ def _compiled(text: str) -> fhirpath.Expression:
 
 def launch_names(questionnaire: Mapping[str, Any]) -> Iterator[str]:
     """The %names of the launch context a form declares."""
+    yield from launch_types(questionnaire)
+
+
+def launch_types(questionnaire: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The %names of the launch context a form declares, each with the types of resource it may be."""
+    found: dict[str, frozenset[str]] = {}
     for declared in extensions.of(questionnaire, extensions.LAUNCH_CONTEXT):
-        for part in declared.get("extension", ()):
-            if part.get("url") == "name":
-                code = (part.get("valueCoding") or {}).get("code") or part.get("valueId") or part.get("valueCode")
-                if isinstance(code, str):
-                    yield code
+        types = frozenset(str(each) for each in extensions.values(declared, "type", "valueCode"))
+        for part in extensions.of(declared, "name"):
+            code = (part.get("valueCoding") or {}).get("code") or part.get("valueId") or part.get("valueCode")
+            if isinstance(code, str):
+                found[code] = types
+    return found

@@ -57,7 +57,7 @@ def url(data_dir: Path) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("infusion", ["covered", "prior authorization needed", "medical", "J1745", "infliximab|1.1.0", "biosimilar"]),
+        ("infusion", ["covered", "prior authorization needed", "medical", "J1745", "infliximab|1.2.0", "biosimilar"]),
         ("mri", ["prior authorization needed", "CPT 72148", "link: "]),
         ("self-injected", ["pharmacy", "NCPDP SCRIPT", "Meadowlark Pharmacy Services"]),
     ],

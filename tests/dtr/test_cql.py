@@ -112,8 +112,14 @@ def test_what_to_install(there: str | None, said: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("before", "after", "line", "said"),
     [
-        ("library HomeOxygen version '1.1.0'", "library HomeOxygen", 1, "does not name its library"),
-        ("version '1.1.0'", "version '9.0.0'", 1, "The library is of version 9.0.0, its form of 1.1.0."),
+        ("library HomeOxygen version '1.2.0'", "library HomeOxygen", 1, "does not name its library"),
+        ("version '1.2.0'", "version '9.0.0'", 1, "The library is of version 9.0.0, its form of 1.2.0."),
+        (
+            "FHIR.DeviceRequest\n",
+            "FHIR.Task\n",
+            None,
+            "The library takes a parameter 'clinical' of type Task, and nothing",
+        ),
         ("Record.Latest(", '"codes in nothing"(', None, "There is no list 'nothing'."),
         ("Record.Latest(", "Broken(", 7, "It does not compile."),
     ],

@@ -81,7 +81,7 @@ def test_medical_drug_goes_by_pas_and_dtr(ehr: EhrActions) -> None:
     parts = ehr.sign(example("infusion")).parts()
     assert (parts["covered"], parts["pa-needed"]) == (["covered"], ["auth-needed"])
     assert (parts["doc-needed"], parts["doc-purpose"]) == (["clinical"], ["withpa"])
-    assert parts["questionnaire"][0].endswith("/Questionnaire/infliximab|1.1.0")
+    assert parts["questionnaire"][0].endswith("/Questionnaire/infliximab|1.2.0")
     assert parts["benefit-track"] == ["medical"]
     assert [coding["code"] for coding in parts["billingCode"]] == ["J1745"]
     assert parts["reason"][0]["text"].startswith("Medical benefit.")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.dtr.cql.record import with_record
+from app.dtr.cql.record import parameters, with_record
 from app.dtr.cql.resource import ELM, NoHeader, content, data_requirements, header, library
+from app.dtr.expressions import launch_types
 from app.fhir.json import decode
 from app.rulebook.rulebook import Rulebook
 from app.rulebook.scope import Need
@@ -108,6 +109,12 @@ def _source(
     if path.name == "library.cql" and version != form["version"]:
         words = f"The library is of version {version}, its form of {form['version']}."
         problems.append(Problem(_named(path), 1, None, words, "Give both the same version."))
+    declared = launch_types(form) if path.name == "library.cql" else {}
+    for parameter, kind in parameters(text):
+        if kind not in declared.get(parameter, ()):
+            words = f"The library takes a parameter '{parameter}' of type {kind}, and nothing gives it."
+            remedy = f"Declare the launch context '{parameter}' of that type in questionnaire.json."
+            problems.append(Problem(_named(path), None, None, words, remedy))
     yield _Source(path, target, text, title, form, needs, name)
 
 

@@ -14,11 +14,14 @@ from app.rulebook.prefill import KINDS
 from app.rulebook.scope import Need
 from benefit_router import Code, CodeList
 
+ORDER = "clinical"
+"""The launch context, and the parameter of a library, that is the order (SDC)."""
 _BEGIN = (
     "// generated: the patient's record, from prefill.yaml and rules/lists; `signpost questionnaires build` writes it"
 )
 _END = "// /generated"
 _PART = re.compile(rf"{re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n?", re.DOTALL)
+_PARAMETER = re.compile(r"^parameter\s+\"?(\w+)\"?\s+FHIR\.(\w+)", re.MULTILINE)
 _USED = re.compile(r'"codes in ([a-z0-9-]+)"')
 # Kinds whose codes stand where a retrieve looks for them; a MedicationRequest may name a Medication instead.
 _BY_CODE = frozenset({"conditions", "observations", "procedures", "reports", "allergies"})
@@ -35,10 +38,16 @@ _DAY = {
 def with_record(text: str, needs: Iterable[Need], lists: Mapping[str, CodeList]) -> str:
     """A form's CQL with its generated part made anew at the end. KeyError for a list that is not there."""
     own = _PART.sub("", text).rstrip() + "\n"
-    parts = [_retrieve(need, lists) for need in needs]
+    order = next((kind for name, kind in parameters(own) if name == ORDER), None)
+    parts = [_retrieve(need, lists, order) for need in needs]
     by_function = {need.codes for need in needs if need.codes and not _coded(need, lists)}
     parts += [_function(name, lists[name]) for name in sorted({*_USED.findall(own), *by_function})]
     return own + "\n" + "\n".join([_BEGIN, "", *parts, _END, ""]) if parts else own
+
+
+def parameters(text: str) -> list[tuple[str, str]]:
+    """Name and FHIR type of each parameter a library takes: what a client's launch context of that name goes to."""
+    return _PARAMETER.findall(text)
 
 
 def name_of(need: Need) -> str:
@@ -57,13 +66,15 @@ def _coded(need: Need, lists: Mapping[str, CodeList]) -> bool:
     return need.kind in _BY_CODE and whole_codes(need, lists) is not None
 
 
-def _retrieve(need: Need, lists: Mapping[str, CodeList]) -> str:
+def _retrieve(need: Need, lists: Mapping[str, CodeList], order: str | None) -> str:
     kind, codes = KINDS[need.kind], whole_codes(need, lists)
     source = f"[{kind}]"
     if codes is not None and need.kind in _BY_CODE:
         source = "\n    union ".join(f"[{kind}: {_code(code)}]" for code in codes)
         source = f"({source})" if len(codes) > 1 else source
     conditions = list(_conditions(need, lists))
+    if order == kind:  # what is ordered now is not what there was before
+        conditions.append(f"({ORDER} is null or R.id.value != {ORDER}.id.value)")
     where = f" R\n    where {' and '.join(conditions)}" if conditions else ""
     return f'define "{name_of(need)}":\n  {source}{where}\n'
 

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.dtr.cql.record import whole_codes
+from app.dtr.cql.record import parameters, whole_codes
 from app.rulebook.codes import as_coding
 from app.rulebook.prefill import KINDS
 from app.rulebook.scope import Need
@@ -78,6 +78,8 @@ def library(
     ]
     if included:
         made["relatedArtifact"] = included
+    if taken := parameters(text):
+        made["parameter"] = [{"name": n, "use": "in", "min": 0, "max": "1", "type": kind} for n, kind in taken]
     if asked := list(required):
         made["dataRequirement"] = asked
     packed = json.dumps(elm, separators=(",", ":"), ensure_ascii=False)
