@@ -402,4 +402,4 @@ def _asking_step_by_step(folder: Path) -> None:
     """The sample rules, with the step-by-step form asked for instead of the MRI form."""
     shutil.copytree(ROOT / "rules", folder / "rules")
     path = folder / "rules" / "policies" / "lumbar-mri.yaml"
-    path.write_text(path.read_text().replace("questionnaire: lumbar-mri", "questionnaire: mri-step-by-step"))
+    path.write_text(path.read_text().replace("questionnaire: lumbar-mri\n", "questionnaire: mri-step-by-step\n"))
