@@ -1,4 +1,4 @@
-"""Every form that ships, as clients get it, is valid for HL7's validator: the package with its draft, Libraries, value sets.
+"""Every form that ships is valid for HL7's validator as clients get it: package, draft, Libraries, value sets.
 
 Each package is judged once, whole; what it holds is judged in it. Of DTR 2.2 and of SDC no package is at hand
 (`NOISE` in hl7.py says what follows from that), so 2.2 is judged within R4 and its extensions.
