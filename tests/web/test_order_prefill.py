@@ -1,4 +1,4 @@
-"""What an order and the payer's file of the member say stands in the form already; a client's CQL gets the order.
+"""What an order and the payer's file of the member say stands in the form already; a client's CQL gets the order."""
 
 from __future__ import annotations
 
