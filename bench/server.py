@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,10 +18,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    """gunicorn with the project's own configuration. `app` is the WSGI application."""
+    """gunicorn with the project's own configuration, or what `command` starts. `app` is the WSGI application.
 
-    def __init__(self, app: str, scratch: Path, **environment: str) -> None:
-        self.port = _free_port()
+    In `command`, `{port}` stands for the port to listen on.
+    """
+
+    def __init__(self, app: str, scratch: Path, *, command: Sequence[str] | None = None, **environment: str) -> None:
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             **os.environ,
@@ -30,7 +34,9 @@ class Server:
             "SIGNPOST_LOG_LEVEL": "warning",
             **environment,
         }
-        self._command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), app]
+        ours = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py")]
+        given = [each.replace("{port}", str(self.port)) for each in command or ours]
+        self._command = [sys.executable, "-m", *given, app]
 
     def __enter__(self) -> Server:
         started = time.perf_counter()
@@ -64,6 +70,14 @@ class Server:
             for pid in workers
         ]
 
+    def own_memory_mb(self) -> float:
+        """Memory of all its processes in MiB, what they share counted once (PSS)."""
+        total = 0
+        for pid in self._tree():
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total / 1024
+
     def _tree(self) -> list[int]:
         parents = {}
         for entry in Path("/proc").iterdir():
@@ -84,7 +98,8 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
