@@ -1,4 +1,4 @@
-"""`python -m bench.disk [DATABASE_URL]`: what a call leaves on the disk, by table, and what PostgreSQL writes for it."""
+"""`python -m bench.disk [DATABASE_URL]`: what a call leaves on the disk, and what PostgreSQL writes for it."""
 
 from __future__ import annotations
 
