@@ -88,7 +88,7 @@ def test_a_kid_of_another_algorithm_is_unknown(publisher: Publisher) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [EhrError("down"), b"<html>", b"[]", {"keys": []}, jwk_set("ec-p256"), {"keys": [7]}], ids=str
+    "trouble", [EhrError("down"), b"<html>", b"[]", {"keys": []}, jwk_set("ec-p256"), {"keys": [7]}]
 )
 def test_an_outage(publisher: Publisher, trouble: Any) -> None:
     """Old keys serve for a while; without any there is nothing to verify with. The URL is not hammered."""
