@@ -9,13 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 import requests
 
 from app.cli.answer_text import answer_text
 from app.cli.hook import post
+from app.cli.options import settings_from
 from app.console import accounts
 from app.errors import SettingsError
 from app.fhir.json import decode
@@ -26,6 +29,10 @@ SAMPLES = (
     ("order-sign-infusion", "A drug infused at the clinic"),
     ("order-sign-self-injected", "A drug the patient injects at home"),
 )
+WITHIN_S = 60
+"""For the service to be ready, on a machine that is busy; one that ends before is noticed at once."""
+NAME = "signpost demo"
+"""Who makes the sample rules live, as the history of publications has it."""
 
 
 @click.command()
@@ -41,7 +48,9 @@ def demo(once: bool, port: int) -> None:
             )
     with tempfile.TemporaryDirectory(prefix="signpost-") as scratch:
         folder = scratch if once else "data"
-        with _service(port, folder) as process:
+        rules = "files" if os.environ.get("SIGNPOST_RULES_FROM") == "files" else "published"
+        own = rules == "files" or publish_samples(Path(folder))
+        with _service(port, folder, rules) as process:
             _wait(process, url)
             for name, title in SAMPLES:
                 _show(url, name, title)
@@ -56,10 +65,35 @@ def demo(once: bool, port: int) -> None:
             click.echo(f"  curl {url}/cds-services")
             click.echo(f"Look after the rules in a browser at {url}/console. Sample accounts of this sandbox, all with")
             click.echo(f"the password {accounts.SAMPLE_PASSWORD}: {_samples()}.")
+            if not own:
+                click.echo(f"It answers with the rules published there, kept in {folder}/; `make clean` forgets them.")
             try:
                 sys.exit(process.wait())
             except KeyboardInterrupt:
                 click.echo("")
+
+
+def publish_samples(folder: Path) -> bool:
+    """Make the rules folder live in the ledger, so that the console's publications take effect.
+
+    False when somebody else published rules there: those stay. RulebookError when the folder's rules are wrong.
+    """
+    from app.crd import publishing
+    from app.encryption import Encryption
+    from app.ledger import Ledger
+    from app.ledger.publication import live_at
+
+    settings, now = settings_from(data_dir=folder, sandbox=True), datetime.now(UTC)
+    encryption = Encryption.of_settings(settings)
+    with closing(Ledger.open(settings.ledger_url, encryption, synchronous=settings.sqlite_synchronous)) as ledger:
+        live = live_at(ledger.publications(), now)
+        if live is not None and live.actor != NAME:
+            return False
+        checked = publishing.check(settings.rules, settings.questionnaires, settings.roster_path)
+        if live is None or live.rulebook_hash != checked.rulebook.hash:
+            note = "The rules folder, as it was when the demo started"
+            publishing.publish(ledger, checked, author="rules folder", approver=NAME, note=note, now=now)
+    return True
 
 
 def _samples() -> str:
@@ -71,10 +105,10 @@ def _at(port: int) -> str:
 
 
 @contextmanager
-def _service(port: int, data_dir: str) -> Iterator[subprocess.Popen[bytes]]:
+def _service(port: int, data_dir: str, rules: str) -> Iterator[subprocess.Popen[bytes]]:
     """The real service as a child process, as `signpost serve` starts it."""
     command = [sys.executable, "-m", "app.cli", "serve", "--sandbox", "--port", str(port), "--data-dir", data_dir]
-    quiet = {"SIGNPOST_LOG_LEVEL": "warning", **os.environ}
+    quiet = {"SIGNPOST_LOG_LEVEL": "warning", **os.environ, "SIGNPOST_RULES_FROM": rules}
     process = subprocess.Popen(command, env=quiet)  # noqa: S603  # our own interpreter and arguments
     try:
         yield process
@@ -84,15 +118,17 @@ def _service(port: int, data_dir: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    for _ in range(150):
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise SettingsError("The service did not start; its message stands above.")
         try:
             if requests.get(f"{url}/readyz", timeout=2).status_code == 200:
                 return
         except requests.RequestException:
-            time.sleep(0.1)
-    raise SettingsError("The service did not become ready within 15 seconds.")
+            pass
+        time.sleep(0.1)
+    raise SettingsError(f"The service did not become ready within {WITHIN_S} seconds.")
 
 
 def _show(url: str, name: str, title: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from app.settings import ROOT
+from app import create_app
+from app.crd import publishing
+from app.crd.publishing import Checked
+from app.ledger import Ledger
+from app.rulebook.rulebook import Rulebook
+from app.settings import ROOT, Settings
+from tests.ehr_actions import EhrActions
 
 CHROMIUM = Path("/usr/bin/chromium")
 LFORMS = ROOT / "tools" / "lforms" / "dist"
@@ -56,11 +63,33 @@ def page(chromium: Any) -> Iterator[Any]:
     assert wrong == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def app(sample_rulebook: Rulebook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The service as `make run` starts it, one for the tests of a file: it answers with what is published."""
+    settings = Settings(
+        sandbox=True, data_dir=tmp_path_factory.mktemp("data"), rules_from="published", rules_interval=0
+    )
+    ledger = Ledger.open(settings.ledger_url)
+    as_delivered = Checked(sample_rulebook, "as delivered")
+    publishing.publish(ledger, as_delivered, author="rules folder", approver="the test", now=datetime.now(UTC))
+    ledger.close()
+    started = create_app(settings)
+    yield started
+    started.extensions["ledger"].close()
+    started.extensions["state"].close()
+
+
+@pytest.fixture(scope="module")
+def calls(app: Flask) -> EhrActions:
+    """An EHR that calls without a browser."""
+    return EhrActions(app.test_client())
+
+
+@pytest.fixture(scope="module")
 def address(app: Flask) -> Iterator[str]:
     """Where the service listens."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

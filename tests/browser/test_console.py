@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from app.console.accounts import SAMPLE_PASSWORD
 from app.settings import ROOT
@@ -16,12 +15,15 @@ from tests.ehr_actions import EhrActions, example
 AXE = ROOT / "tools" / "axe" / "dist" / "axe.min.js"
 
 
-@pytest.fixture
-def calls(ehr: EhrActions) -> str:
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture(scope="module")
+def answered(calls: EhrActions) -> str:
     """A few orders answered; the id of an answer about brand infliximab."""
-    found: str = ehr.sign(example("infusion")).parts()["coverage-assertion-id"][0]
+    found: str = calls.sign(example("infusion")).parts()["coverage-assertion-id"][0]
     for name in ("self-injected", "mri", "self-injected"):
-        ehr.sign(example(name))
+        calls.sign(example(name))
     return found
 
 
@@ -46,7 +48,7 @@ def look_at(page: Any) -> None:
     assert serious == [], page.url
 
 
-def test_search_why_and_figures(page: Any, app: Flask, address: str, calls: str, keep: Callable[[str], Path]) -> None:
+def test_search_why_and_figures(page: Any, address: str, answered: str, keep: Callable[[str], Path]) -> None:
     log_in(page, address, "ed")
     page.get_by_label("Drug, code, policy or words").fill("J1745")
     page.get_by_role("button", name="Search").click()
@@ -57,7 +59,7 @@ def test_search_why_and_figures(page: Any, app: Flask, address: str, calls: str,
     assert page.get_by_text("pharmacy.director").is_visible()
     look_at(page)
     page.get_by_role("link", name="Why").click()
-    page.get_by_label("Id of an answer or call").fill(calls)
+    page.get_by_label("Id of an answer or call").fill(answered)
     page.get_by_role("button", name="Find").click()
     assert page.get_by_text("the same, byte for byte").is_visible()
     page.screenshot(path=keep("console-why.png"), full_page=False)
@@ -71,7 +73,7 @@ def test_search_why_and_figures(page: Any, app: Flask, address: str, calls: str,
 
 
 def test_a_draft_from_a_wrong_cell_to_its_picture(
-    page: Any, app: Flask, address: str, calls: str, keep: Callable[[str], Path]
+    page: Any, address: str, answered: str, keep: Callable[[str], Path]
 ) -> None:
     log_in(page, address, "ed")
     page.get_by_role("link", name="Drafts").click()
@@ -96,11 +98,11 @@ def test_a_draft_from_a_wrong_cell_to_its_picture(
     look_at(page)
 
 
-def test_on_a_phone_in_the_dark(chromium: Any, address: str, calls: str) -> None:
+def test_on_a_phone_in_the_dark(chromium: Any, address: str, answered: str) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
     page = context.new_page()
     log_in(page, address, "otto")
-    for path in ("/?q=infliximab", "/rows/infliximab", f"/why/{calls}", "/publications", "/figures", "/reads"):
+    for path in ("/?q=infliximab", "/rows/infliximab", f"/why/{answered}", "/publications", "/figures", "/reads"):
         page.goto(f"{address}/console{path}")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, f"{path} is {wide} wide"
@@ -110,12 +112,80 @@ def test_on_a_phone_in_the_dark(chromium: Any, address: str, calls: str) -> None
 
 def test_with_the_keyboard_alone(page: Any, address: str) -> None:
     page.goto(f"{address}/console/login")
+    page.wait_for_selector("[name=name]:focus")
     page.keyboard.type("vera")
     page.keyboard.press("Tab")
     page.keyboard.type(SAMPLE_PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/console/")
+    page.wait_for_selector("[name=q]:focus")
     page.keyboard.type("lumbar-mri")
     page.keyboard.press("Enter")
     page.wait_for_url("**q=lumbar-mri**")
     assert page.get_by_role("heading", name="Policies").is_visible()
+
+
+def test_published_rules_answer_in_the_sandbox_and_are_rolled_back(person: Any, address: str) -> None:
+    """The main path of the console: edited by one, approved by another, answered with, and taken back."""
+    ed, ann = person("ed"), person("ann")
+    ward = person(None)
+    before, after = "Self-injected with a pen, so the pharmacy benefit pays.", "The pen is for use at home."
+    assert before in pen(ward, address)
+    ed.get_by_role("link", name="Drafts").click()
+    ed.get_by_label("What is to change").fill("Plainer words about pens")
+    ed.get_by_role("button", name="Begin a draft").click()
+    ed.get_by_role("link", name="Edit the routing table").click()
+    ed.locator("#row-adalimumab a").click()
+    ed.locator("#c-explanation_text").fill(after)
+    ed.get_by_role("button", name="Keep the row").click()
+    ed.get_by_role("link", name="Plainer words about pens").click()
+    ed.get_by_label("Words for whoever approves it").fill("As asked by the pharmacists")
+    ed.get_by_role("button", name="Submit for approval").click()
+    assert ed.get_by_text("It waits for somebody else to approve it.").is_visible()
+    assert before in pen(ward, address), "submitted is not live"
+    approve(ann, address)
+    assert after in pen(ward, address)
+    ed.goto(f"{address}/console/publications")
+    ed.locator("tr:has(.state-past) a").first.click()
+    ed.get_by_label("Why these rules should be live again").fill("The words are too plain")
+    ed.get_by_role("button", name="Ask to roll back to these").click()
+    approve(ann, address)
+    assert before in pen(ward, address)
+
+
+def approve(page: Any, address: str) -> None:
+    """Approve what waits, now."""
+    page.goto(f"{address}/console/publications")
+    page.locator("tr:has(.state-waiting) a").first.click()
+    page.get_by_label("Words for the record").fill("Read and agreed")
+    page.get_by_role("button", name="Approve").click()
+    assert page.locator(".state-live").is_visible()
+
+
+def pen(page: Any, address: str) -> str:
+    """What the sandbox shows of a pen that is ordered and signed."""
+    page.goto(f"{address}/sandbox")
+    page.wait_for_selector("html[data-ready]")
+    page.select_option("#order", "adalimumab")
+    page.click("#order-form button[type=submit]")
+    page.click("#sign")
+    page.wait_for_selector(".time:has-text('order-sign-crd')")
+    return str(page.locator("article.order").inner_text())
+
+
+@pytest.fixture
+def person(chromium: Any, address: str) -> Iterator[Callable[[str | None], Any]]:
+    """A page of somebody who is logged in, in a browser of their own."""
+    contexts = []
+
+    def enter(name: str | None) -> Any:
+        contexts.append(chromium.new_context(viewport={"width": 1100, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        if name is not None:
+            log_in(page, address, name)
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()

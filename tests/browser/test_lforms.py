@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tests.ehr_actions import Answer, EhrActions, example, order_of, with_orders
 
 Resource = dict[str, Any]
 TODAY = datetime.now(UTC).date().isoformat()
+pytestmark = pytest.mark.embedded
+
 CLIENT = "http://forms.localhost"
 PAGE = """
 <!doctype html><html lang="en"><head><meta charset="utf-8"><title>A DTR client</title>
@@ -41,14 +44,14 @@ async ({url, body}) => {
 READ = "() => LForms.Util.getFormFHIRData('QuestionnaireResponse', 'R4', '#form')"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(sandbox=True, data_dir=tmp_path, cors_origins=(CLIENT,))
-
-
-@pytest.fixture
-def app(settings: Settings) -> Flask:
-    return create_app(settings)
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """A service that a page of the client's origin may call."""
+    settings = Settings(sandbox=True, data_dir=tmp_path_factory.mktemp("data"), cors_origins=(CLIENT,))
+    started = create_app(settings)
+    yield started
+    started.extensions["ledger"].close()
+    started.extensions["state"].close()
 
 
 @pytest.fixture
@@ -105,9 +108,9 @@ def oxygen() -> Resource:
     return with_orders(request, device)
 
 
-def test_lhc_forms_shows_the_answers(client: Any, address: str, ehr: EhrActions, keep: Any) -> None:
+def test_lhc_forms_shows_the_answers(client: Any, address: str, calls: EhrActions, keep: Any) -> None:
     request = oxygen()
-    answer: Answer = ehr.sign(request)
+    answer: Answer = calls.sign(request)
     assertion = answer.parts()["coverage-assertion-id"][0]
     asked = [coverage(coverage_of(request)), order(order_of(request)), context(assertion)]
     body = json.dumps({"resourceType": "Parameters", "parameter": asked})

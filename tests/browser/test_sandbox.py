@@ -11,6 +11,8 @@ from flask import Flask
 
 from app.settings import ROOT
 
+pytestmark = pytest.mark.embedded
+
 WITHIN = 15_000  # milliseconds, on a machine that does other things too
 
 
