@@ -13,8 +13,8 @@ run: .venv/run ## Start the sample payer, fire three sample hooks at it, and sta
 	@$(BIN)/signpost demo $(ARGS)
 
 test: .venv/dev lint ## Run every check and test, those of ledger and shared state on PostgreSQL and Redis too
-	@$(BIN)/pytest $(ARGS)
-	@$(BIN)/pytest --servers $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup --servers $(ARGS)
 
 lint: .venv/dev ## Check style and types
 	@$(BIN)/ruff check .

@@ -254,6 +254,7 @@ def test_an_answer_given_again_is_kept_the_record_as_it_is_now(app: Flask, ehr: 
     assert app.extensions["ledger"].verify() == []
 
 
+@pytest.mark.embedded
 def test_the_key_is_made_beside_the_ledger(app: Flask, settings: Settings) -> None:
     assert settings.key_path.exists()
 
