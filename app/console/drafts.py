@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -38,7 +39,7 @@ class Open:
     @property
     def loaded(self) -> Loaded:
         """The rulebook it makes, with everything that is wrong with it."""
-        return build(self.files)
+        return _built(tuple(sorted(self.files.items())))
 
     def problems_of(self, path: str, problems: tuple[Problem, ...]) -> list[Problem]:
         """Those of one file."""
@@ -115,6 +116,12 @@ def _refuse_others(draft: Draft, by: str) -> None:
 def _opened(draft: Draft, base: Mapping[str, str]) -> Open:
     files = {**base, **draft.files}
     return Open(draft, base, {path: text for path, text in files.items() if text is not None})
+
+
+@lru_cache(maxsize=8)
+def _built(files: tuple[tuple[str, str], ...]) -> Loaded:
+    """A draft is looked at many times between two changes, and building takes its time."""
+    return build(dict(files))
 
 
 def _texts(ledger: Ledger, rulebook_hash: str) -> Mapping[str, str]:

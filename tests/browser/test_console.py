@@ -98,6 +98,55 @@ def test_a_draft_from_a_wrong_cell_to_its_picture(
     look_at(page)
 
 
+def test_cells_are_changed_where_they_stand(page: Any, address: str, keep: Callable[[str], Path]) -> None:
+    """With the keyboard alone, as in a spreadsheet."""
+    log_in(page, address, "ed")
+    page.get_by_role("link", name="Drafts").click()
+    page.get_by_label("What is to change").fill("Infliximab by infusion only")
+    page.get_by_role("button", name="Begin a draft").click()
+    page.get_by_role("link", name="Edit the routing table").click()
+    page.get_by_label("Only rows with these words").fill("infliximab")
+    page.get_by_role("button", name="Show").click()
+    page.locator("#row-infliximab td[data-column=match_code]").focus()
+    for key in ("ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.type("intravenously")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#said:has-text('Did you mean')")
+    route = page.locator("#row-infliximab td[data-column=route]")
+    assert "Did you mean 'intravenous'?" in route.inner_text(), "beside the cell"
+    assert page.evaluate("document.activeElement.dataset.column") == "route", "where it is mended"
+    page.screenshot(path=keep("console-table.png"))
+    look_at(page)
+    page.keyboard.press("F2")
+    page.keyboard.press("Escape")
+    assert "intravenously" in route.inner_text(), "left as it was"
+    page.keyboard.type("intravenous")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#said:has-text('Nothing is wrong')")
+    assert page.evaluate("document.activeElement.dataset.column") == "site_pos"
+    page.keyboard.press("Shift+Tab")
+    assert not page.evaluate("document.activeElement.dataset.column"), "Tab leaves the table"
+    page.locator("#row-infliximab td[data-column=status]").click()
+    page.locator("td.editing select").select_option("retired")
+    page.get_by_role("heading", name="Routing table").click()
+    page.wait_for_selector("#row-infliximab td[data-column=status].altered")
+    assert "was approved" in page.locator("#row-infliximab").inner_text()
+    other = page.context.new_page()
+    other.goto(page.url)
+    change_title(other, "Written in another window")
+    change_title(page, "Written later")
+    page.wait_for_selector("#said:has-text('Not kept')")
+    assert "changed meanwhile" in page.locator("#said").inner_text()
+
+
+def change_title(page: Any, title: str) -> None:
+    page.locator("#row-infliximab td[data-column=title]").click()
+    page.locator("td.editing input").fill(title)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#said:not(:empty)")
+
+
 def test_on_a_phone_in_the_dark(chromium: Any, address: str, answered: str) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
     page = context.new_page()

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.web.console import drafts, figures, login, publications, readings, search, why
+from app.web.console import draft_rows, drafts, figures, login, publications, readings, search, why
 from app.web.console.pages import Console, blueprint
 
-__all__ = ["Console", "blueprint", "drafts", "figures", "login", "publications", "readings", "search", "why"]
+__all__ = [
+    "Console",
+    "blueprint",
+    "draft_rows",
+    "drafts",
+    "figures",
+    "login",
+    "publications",
+    "readings",
+    "search",
+    "why",
+]

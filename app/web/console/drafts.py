@@ -1,4 +1,4 @@
-"""Changing rules in the browser: rows in a form, files as text, with what is wrong beside the cell or line."""
+"""Changing rules in the browser: drafts, and their files as text with what is wrong beside the line."""
 
 from __future__ import annotations
 
@@ -10,42 +10,12 @@ from werkzeug.wrappers import Response
 from app.console import drafts
 from app.console.drafts import Open
 from app.console.effect import effect
-from app.console.grid import Grid
 from app.crd import publishing
 from app.crd.checking import linted
-from app.errors import InvalidRequest, NotFound, RulebookError
-from app.rulebook.rulebook import ROUTES_FILE, Rulebook
+from app.errors import InvalidRequest, RulebookError
+from app.rulebook.rulebook import Rulebook
 from app.web.console.pages import blueprint, console, ledger, live, needs, session
-from benefit_router import COLUMNS, Column, Problem
-
-# What the grid shows of a row; its page shows all.
-_SHOWN = (
-    "rule_id", "title", "status", "band", "lob", "plan_id", "match_code", "route", "site_pos", "track", "pa",
-    "effective_from", "effective_to", "approver",
-)  # fmt: skip
-_GROUPS = (
-    ("What it is", ("rule_id", "title", "status", "band", "priority", "effective_from", "effective_to")),
-    ("For whom", ("lob", "state", "plan_id", "group_id", "bin", "pcn", "age_min", "age_max", "sex", "condition_flag")),
-    ("For which drug", ("match_system", "match_code", "match_level", "drug_class", "route", "dose_form", "derived_ok")),
-    (
-        "Given where and how",
-        ("site_pos", "enc_class", "supply_channel", "performer_type", "network", "dx", "phase", "requires_signals"),
-    ),
-    (
-        "What it decides",
-        (
-            "track", "billing_codes", "modifiers", "administration_codes", "pa", "questionnaire", "doc_purpose",
-            "clock_profile", "info_needed", "handoff", "explanation_text", "patient_text", "confidence",
-        ),
-    ),
-    (
-        "Where it comes from",
-        (
-            "source_url", "source_section", "retrieved", "licence_note", "author", "approver", "approved_at",
-            "change_ticket", "test_refs",
-        ),
-    ),
-)  # fmt: skip
+from benefit_router import Problem
 
 
 @blueprint.get("/drafts")
@@ -83,71 +53,6 @@ def draft(draft_id: str) -> str:
     )
 
 
-@blueprint.get("/drafts/<draft_id>/rows")
-@needs("draft")
-def draft_rows(draft_id: str) -> str:
-    """The routing table of a draft as a grid."""
-    opened, words = drafts.open_draft(ledger(), draft_id), request.args.get("q", "").strip().casefold()
-    problems = opened.problems_of(ROUTES_FILE, opened.loaded.problems)
-    grid, before = Grid.read(opened.files[ROUTES_FILE]), Grid.read(opened.base[ROUTES_FILE])
-    faulty = {problem.line for problem in problems}
-    rows = [
-        (row, (old := before.row(row.cells.get("rule_id", ""))) is None or old.cells != row.cells)
-        for row in grid.rows
-        if not words or words in " ".join(row.cells.values()).casefold() or row.first in faulty
-    ]
-    return render_template(
-        "console/draft_rows.html", opened=opened, rows=rows, shown=_SHOWN, problems=problems, words=words
-    )
-
-
-@blueprint.get("/drafts/<draft_id>/row")
-@needs("draft")
-def draft_row(draft_id: str) -> str:
-    """One row of a draft as a form: `rule_id`, or a new one `like` another."""
-    opened = drafts.open_draft(ledger(), draft_id)
-    grid, rule_id, like = Grid.read(opened.files[ROUTES_FILE]), request.args.get("rule_id"), request.args.get("like")
-    row = grid.row(rule_id or like or "")
-    if row is None and (rule_id or like):
-        raise NotFound("There is no such row in this draft.")
-    cells = dict(row.cells) if row is not None else {}
-    if not rule_id:
-        cells |= {"rule_id": "", "status": "draft", "approver": "", "approved_at": "", "author": session().name}
-    problems = opened.problems_of(ROUTES_FILE, opened.loaded.problems) if rule_id and row is not None else []
-    return render_template(
-        "console/draft_row.html",
-        opened=opened,
-        rule_id=rule_id,
-        cells=cells,
-        groups=[(title, [_column(name) for name in names]) for title, names in _GROUPS],
-        words=_words(),
-        faults={
-            each.column: each for each in problems if row is not None and each.line is not None
-            and row.first <= each.line <= row.last
-        },
-    )  # fmt: skip
-
-
-@blueprint.post("/drafts/<draft_id>/row")
-@needs("draft")
-def keep_row(draft_id: str) -> Response:
-    """Keep a row: changed, new, or taken out."""
-    opened, rule_id = drafts.open_draft(ledger(), draft_id), request.form.get("was", "")
-    grid = Grid.read(opened.files[ROUTES_FILE])
-    cells = {column.name: request.form[column.name] for column in COLUMNS if column.name in request.form}
-    if request.form.get("do") == "remove":
-        text = grid.without(rule_id)
-    elif rule_id:
-        text = grid.with_row(rule_id, cells)
-    else:
-        if not cells.get("rule_id", "").strip() or grid.row(cells["rule_id"].strip()) is not None:
-            raise InvalidRequest("Give the new row a rule_id that no other row has. Go back: what you wrote is there.")
-        text = grid.with_new(cells, request.form.get("after") or None)
-    _keep(opened, ROUTES_FILE, text)
-    back = url_for("console.draft_rows", draft_id=draft_id)
-    return redirect(f"{back}#row-{cells.get('rule_id', '').strip()}", 303)
-
-
 @blueprint.get("/drafts/<draft_id>/file")
 @needs("draft")
 def draft_file(draft_id: str) -> str:
@@ -172,7 +77,7 @@ def keep_file(draft_id: str) -> Response:
     """Keep a file's text, or take the file out."""
     opened, path = drafts.open_draft(ledger(), draft_id), request.form.get("path", "")
     gone = request.form.get("do") == "remove"
-    _keep(opened, path, None if gone else request.form.get("text", ""))
+    keep(opened, path, None if gone else request.form.get("text", ""))
     if gone:
         return redirect(url_for("console.draft", draft_id=draft_id), 303)
     return redirect(url_for("console.draft_file", draft_id=draft_id, path=path), 303)
@@ -247,28 +152,10 @@ def _linted(book: Rulebook) -> list[Problem]:
     return list(linted(book, console().settings.rules / "scenarios", None, datetime.now(UTC).date()))
 
 
-def _keep(opened: Open, path: str, text: str | None) -> None:
+def keep(opened: Open, path: str, text: str | None) -> None:
+    """Keep a text of a draft as the form sends it, over the version that whoever wrote it saw."""
     try:
         seen = int(request.form.get("version", ""))
     except ValueError:
         raise InvalidRequest("The form is not whole. Load the page again.") from None
     drafts.changed(ledger(), opened, path, text, seen=seen, by=session().name, now=datetime.now(UTC))
-
-
-def _column(name: str) -> Column:
-    return next(column for column in COLUMNS if column.name == name)
-
-
-def _words() -> dict[str, list[str]]:
-    """What may stand in cells that take words of the payer's."""
-    book = live()
-    return {
-        "lob": sorted(book.payer.lines),
-        "plan": sorted(book.payer.plans),
-        "route": sorted(book.crosswalks.route_words),
-        "dose_form": sorted(book.crosswalks.routes_of_form),
-        "flag": sorted(book.payer.flags),
-        "clock": sorted(book.payer.clocks),
-        "handoff": sorted(book.payer.pharmacy),
-        "questionnaire": sorted(book.questionnaires),
-    }

@@ -37,8 +37,8 @@ blueprint = Blueprint("console", __name__, url_prefix="/console", template_folde
 
 # Everything comes from here: no inline script or style, no other host, and no page that frames it.
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 _OPEN = frozenset({"console.login", "console.log_in", "console.oidc_start", "console.oidc_finish", "console.static"})
 

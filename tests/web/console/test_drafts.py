@@ -80,6 +80,17 @@ def test_a_wrong_cell_is_told_beside_it(ed: Person, draft: str) -> None:
     assert ed.get(f"{draft}/effect").status_code == 400
 
 
+def test_the_table_keeps_what_is_shown(ed: Person, draft: str) -> None:
+    view = {"q": "infliximab", "columns": "for-whom"}
+    kept = ed.post(f"{draft}/row", **row_fields(ed, draft, ROW), **view, title="Another", age_min="old")
+    assert dict(kept.request.args) == {**view, "with": ROW}
+    row = kept.text.partition(f'id="row-{ROW}"')[2].partition("</tr>")[0]
+    assert "Another" not in row, "its column is not shown"
+    assert '<td data-column="age_min" class="faulty"><span class="text">old</span><span class="was">was empty' in row
+    assert 'id="row-adalimumab"' not in kept.text
+    assert "Another" in ed.get(f"{draft}/rows", columns="all").text
+
+
 def test_a_wrong_line_is_told_beside_it(ed: Person, draft: str) -> None:
     path = "policies/infliximab.yaml"
     page = ed.get(f"{draft}/file", path=path).text
