@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from app.errors import InvalidRequest
@@ -22,9 +22,10 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A CSV text with comments (`#` at the start of a line), as its records."""
+    """A CSV text with comments (`#` at the start of a line), as its records. `header` is the line its columns end at."""
 
     lines: tuple[str, ...]
+    header: int
     columns: tuple[str, ...]
     rows: tuple[GridRow, ...]
 
@@ -35,17 +36,17 @@ class Grid:
         columns: tuple[str, ...] = ()
         found: list[GridRow] = []
         reader = csv.reader(iter(lines))
-        first = 1
+        first, header = 1, 0
         for cells in reader:
             last = reader.line_num
             if cells and not lines[first - 1].lstrip().startswith("#"):
                 if not columns:
-                    columns = tuple(cell.strip() for cell in cells)
+                    columns, header = tuple(cell.strip() for cell in cells), last
                 else:
                     padded = [*cells, *[""] * (len(columns) - len(cells))]
                     found.append(GridRow(first, last, dict(zip(columns, padded, strict=False))))
             first = last + 1
-        return cls(tuple(lines), columns, tuple(found))
+        return cls(tuple(lines), header, columns, tuple(found))
 
     def row(self, rule_id: str) -> GridRow | None:
         """The row of that name."""
@@ -53,17 +54,17 @@ class Grid:
 
     def with_row(self, rule_id: str, cells: Mapping[str, str]) -> str:
         """The text with other cells in a row. InvalidRequest when there is no such row."""
-        row = self._existing(rule_id)
-        written = self._written({**row.cells, **cells})
-        return "".join([*self.lines[: row.first - 1], written, *self.lines[row.last :]])
+        row, grid = self._existing(rule_id), self._with_columns(cells)
+        written = grid._written({**row.cells, **cells})
+        return "".join([*grid.lines[: row.first - 1], written, *grid.lines[row.last :]])
 
     def with_new(self, cells: Mapping[str, str], after: str | None = None) -> str:
         """The text with one row more, behind another or at the end."""
-        position = self._existing(after).last if after is not None else len(self.lines)
-        before = list(self.lines[:position])
+        position, grid = self._existing(after).last if after is not None else len(self.lines), self._with_columns(cells)
+        before = list(grid.lines[:position])
         if before and not before[-1].endswith("\n"):
             before[-1] += "\n"
-        return "".join([*before, self._written(cells), *self.lines[position:]])
+        return "".join([*before, grid._written(cells), *grid.lines[position:]])
 
     def without(self, rule_id: str) -> str:
         """The text without a row."""
@@ -76,9 +77,23 @@ class Grid:
             raise InvalidRequest(f"There is no row {rule_id!r}.")
         return row
 
+    def _with_columns(self, cells: Mapping[str, str]) -> Self:
+        """With a column for each cell that is not empty: one that the file left out is empty in every other row."""
+        new = [name for name, text in cells.items() if text.strip() and name not in self.columns]
+        if not new:
+            return self
+        ends = {self.header: "".join(f",{name}" for name in new), **{row.last: "," * len(new) for row in self.rows}}
+        lines = (_ending(line, ends.get(number, "")) for number, line in enumerate(self.lines, 1))
+        return replace(self, lines=tuple(lines), columns=(*self.columns, *new))
+
     def _written(self, cells: Mapping[str, str]) -> str:
         out = io.StringIO()
         # A cell cannot hold a line break: the table is one rule a line.
         values = [" ".join(cells.get(name, "").split()) for name in self.columns]
         csv.writer(out, lineterminator="\n").writerow(values)
         return out.getvalue()
+
+
+def _ending(line: str, more: str) -> str:
+    kept = line.rstrip("\r\n")
+    return f"{kept}{more}{line[len(kept) :]}"

@@ -75,3 +75,12 @@ def test_a_row_changes_and_the_others_stay_byte_for_byte(sample_rulebook: Rulebo
     changed = Grid.read(grid.with_row("infliximab", {"title": "Two\nlines"})).row("infliximab")
     assert changed is not None
     assert changed.cells["title"] == "Two lines"
+
+
+def test_a_column_that_the_table_left_out_is_added() -> None:
+    grid = Grid.read('# kept\nrule_id,title\na,"one\n# two"\nb,three')
+    assert grid.with_row("a", {"age_min": "65", "sex": ""}) == "# kept\nrule_id,title,age_min\na,one # two,65\nb,three,"
+    assert grid.with_new({"rule_id": "c", "age_min": "3"}, after="a") == (
+        '# kept\nrule_id,title,age_min\na,"one\n# two",\nc,,3\nb,three,'
+    )
+    assert grid.with_row("b", {"title": "four", "age_min": " "}).endswith("b,four\n")
