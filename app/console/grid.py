@@ -22,7 +22,7 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A CSV text with comments (`#` at the start of a line), as its records. `header` is the line its columns end at."""
+    """A CSV text with comments (`#` at the start of a line), as its records. `header` is its line of column names."""
 
     lines: tuple[str, ...]
     header: int
