@@ -11,9 +11,12 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from flask import Flask
 
     from app.clients import ClientRegistry
+    from app.ledger import Ledger
     from app.settings import Settings
 
 __all__ = ["create_app"]
@@ -106,6 +109,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["state"] = state
     app.extensions["rulebook"] = keeper
     app.extensions["ledger"] = ledger
+    app.extensions["scenarios"] = _scenarios(settings, ledger)
     said = SaidCards(state, settings.repeat_cards_after) if settings.repeat_cards_after else None
     app.extensions["encryption"] = encryption
     app.extensions["crd"] = CrdService(
@@ -146,7 +150,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(metrics.blueprint)
     metrics.register(app)
     if settings.sandbox:
-        app.config["SCENARIOS"], app.config["ROSTER"] = settings.rules / "scenarios", settings.roster_path
+        app.config["ROSTER"] = settings.roster_path
         app.config["SANDBOX_TOKEN"] = token_urlsafe(24)  # made before the workers fork, so that they share it
         app.register_blueprint(sandbox.pages)
         app.register_blueprint(sandbox.fhir)
@@ -154,6 +158,17 @@ def create_app(settings: Settings) -> Flask:
     browsers.register(app, settings.cors_origins)
     headers.register(app)
     return app
+
+
+def _scenarios(settings: Settings, ledger: Ledger) -> Callable[[str], Mapping[str, str]]:
+    """Which scenarios, as texts by path, a rulebook is held to that is given by its hash."""
+    from app.crd.publishing import scenarios_of
+    from app.rulebook.scenarios import scenario_files
+
+    folder = settings.rules / "scenarios"
+    if settings.rules_from == "files":
+        return lambda rulebook_hash: scenario_files(folder)
+    return lambda rulebook_hash: scenarios_of(ledger, rulebook_hash, folder)
 
 
 def check_exposure(settings: Settings) -> ClientRegistry:

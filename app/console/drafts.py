@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -17,14 +17,15 @@ from app.ledger import Draft, Ledger, RulebookRecord
 from app.rulebook.rulebook import ROUTES_FILE, Loaded, Rulebook, build
 from benefit_router import Problem
 
-_NEW_FILE = re.compile(r"(policies|guidance)/[a-z0-9][a-z0-9-]*\.yaml|lists/[a-z0-9][a-z0-9-]*\.csv")
+_NEW_FILE = re.compile(r"(policies|guidance|scenarios)/[a-z0-9][a-z0-9-]*\.yaml|lists/[a-z0-9][a-z0-9-]*\.csv")
+ScenariosOf = Callable[[str], Mapping[str, str]]
 MOST_BYTES = 2_000_000
 """Largest text of one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A draft with the texts it is based on and the texts it makes."""
+    """A draft with the texts it is based on and the texts it makes, of rules and of their scenarios."""
 
     draft: Draft
     base: Mapping[str, str]
@@ -39,7 +40,12 @@ class Open:
     @property
     def loaded(self) -> Loaded:
         """The rulebook it makes, with everything that is wrong with it."""
-        return _built(tuple(sorted(self.files.items())))
+        return _built(tuple(sorted((path, text) for path, text in self.files.items() if not _is_scenario(path))))
+
+    @property
+    def scenarios(self) -> Mapping[str, str]:
+        """The texts of the scenarios it is held to."""
+        return {path: text for path, text in self.files.items() if _is_scenario(path)}
 
     def problems_of(self, path: str, problems: tuple[Problem, ...]) -> list[Problem]:
         """Those of one file."""
@@ -65,12 +71,13 @@ def begin(ledger: Ledger, book: Rulebook, *, title: str, author: str, now: datet
     return draft
 
 
-def open_draft(ledger: Ledger, draft_id: str) -> Open:
-    """A draft with its texts. NotFound where there is none."""
+def open_draft(ledger: Ledger, draft_id: str, scenarios: ScenariosOf) -> Open:
+    """A draft with its texts; `scenarios` gives those of a rulebook by its hash. NotFound where there is no draft."""
     draft = ledger.draft(draft_id)
     if draft is None:
         raise NotFound("There is no such draft. It may have been submitted or thrown away.")
-    return _opened(draft, _texts(ledger, draft.based_on))
+    base = {**_texts(ledger, draft.based_on), **scenarios(draft.based_on)}
+    return _opened(draft, base)
 
 
 def changed(ledger: Ledger, opened: Open, path: str, text: str | None, *, seen: int, by: str, now: datetime) -> Draft:
@@ -80,7 +87,9 @@ def changed(ledger: Ledger, opened: Open, path: str, text: str | None, *, seen: 
     since version `seen`.
     """
     if path not in opened.base and not _NEW_FILE.fullmatch(path):
-        raise InvalidRequest(f"{path!r} is no file of the rules. Write policies/name.yaml or lists/name.csv.")
+        raise InvalidRequest(
+            f"{path!r} is no file of the rules. Write policies/name.yaml, scenarios/name.yaml or lists/name.csv."
+        )
     if text is not None and len(text.encode()) > MOST_BYTES:
         raise InvalidRequest("The text is too large for a rule file.")
     if text is None and path in (ROUTES_FILE, "payer.yaml"):
@@ -95,10 +104,11 @@ def changed(ledger: Ledger, opened: Open, path: str, text: str | None, *, seen: 
     return draft
 
 
-def rebased(ledger: Ledger, opened: Open, book: Rulebook, *, by: str, now: datetime) -> Draft:
+def rebased(ledger: Ledger, opened: Open, book: Rulebook, scenarios: ScenariosOf, *, by: str, now: datetime) -> Draft:
     """The draft on the rules that are live now. InvalidRequest naming files that changed in both."""
     _refuse_others(opened.draft, by)
-    both = [path for path in opened.changed if opened.base.get(path) != book.files.get(path)]
+    texts = {**book.files, **scenarios(book.hash)}
+    both = [path for path in opened.changed if opened.base.get(path) != texts.get(path)]
     if both:
         raise InvalidRequest(f"Changed here and in the live rules since: {', '.join(both)}. Begin a new draft of them.")
     files = encode(dict(book.files))
@@ -106,6 +116,10 @@ def rebased(ledger: Ledger, opened: Open, book: Rulebook, *, by: str, now: datet
     draft = replace(opened.draft, based_on=book.hash, version=opened.draft.version + 1, changed_at=now)
     ledger.keep_draft(draft, seen=opened.draft.version)
     return draft
+
+
+def _is_scenario(path: str) -> bool:
+    return path.startswith("scenarios/")
 
 
 def _refuse_others(draft: Draft, by: str) -> None:

@@ -11,14 +11,14 @@ from app.crd.scenarios import run
 from app.rulebook.expansions import Expansion
 from app.rulebook.lints import Subject, lint
 from app.rulebook.rulebook import Rulebook
-from app.rulebook.scenarios import read_scenarios
+from app.rulebook.scenarios import build_scenarios
 from app.rulebook.validity import Validity
 from benefit_router import Code, Problem
 
 
 def linted(
     book: Rulebook,
-    scenarios: Path,
+    scenarios: Mapping[str, str],
     roster: Path | None,
     today: date,
     *,
@@ -27,10 +27,11 @@ def linted(
 ) -> Sequence[Problem]:
     """What the lints say, and what is wrong with the scenarios that they are told of.
 
-    Without a roster the scenarios are not run, which takes seconds; then what they reach is not judged. With
-    `expansions`, lists taken from those ValueSets are compared with them; `release` says which codes HCPCS ended.
+    `scenarios` are their texts by path. Without a roster they are not run, which takes seconds; then what they reach is
+    not judged. With `expansions`, lists taken from those ValueSets are compared with them; `release` says which codes
+    HCPCS ended.
     """
-    found, problems = read_scenarios(scenarios, book)
+    found, problems = build_scenarios(scenarios, book)
     decided = None
     if roster is not None and roster.is_file():
         outcomes = (run(scenario, book, roster) for scenario in found)

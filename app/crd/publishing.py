@@ -6,7 +6,7 @@ submitted; every act is recorded with who and when, and is an event of the ledge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +18,19 @@ from app.fhir.json import encode
 from app.ledger import Ledger, Publication, PublicationRecord, RulebookRecord
 from app.ledger.publication import live_at, open_submissions, scheduled
 from app.rulebook.rulebook import Rulebook, load
-from app.rulebook.scenarios import read_scenarios
+from app.rulebook.scenarios import build_scenarios, scenario_files
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A rulebook that may be submitted, and what was tried on it, in words."""
+    """A rulebook that may be submitted, and what was tried on it, in words.
+
+    `scenarios` are the texts of those that it was held to, kept with it; None: as they are.
+    """
 
     rulebook: Rulebook
     checks: str
+    scenarios: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,12 @@ def check(rules: Path, questionnaires: Path, roster: Path) -> Checked:
     loaded = load(rules, questionnaires)
     if loaded.rulebook is None:
         raise RulebookError("\n".join(str(problem) for problem in loaded.errors))
-    return try_out(loaded.rulebook, rules / "scenarios", roster)
+    return try_out(loaded.rulebook, scenario_files(rules / "scenarios"), roster)
 
 
-def try_out(rulebook: Rulebook, folder: Path, roster: Path) -> Checked:
-    """Run the scenarios in a folder. RulebookError with all that do not hold."""
-    scenarios, problems = read_scenarios(folder, rulebook)
+def try_out(rulebook: Rulebook, files: Mapping[str, str], roster: Path) -> Checked:
+    """Run the scenarios of some texts. RulebookError with all that do not hold."""
+    scenarios, problems = build_scenarios(files, rulebook)
     wrong = [str(problem) for problem in problems]
     for scenario in scenarios:
         outcome = run(scenario, rulebook, roster)
@@ -56,13 +60,15 @@ def try_out(rulebook: Rulebook, folder: Path, roster: Path) -> Checked:
         raise RulebookError(
             "\n".join([*wrong, "These rules do not hold what their scenarios say; nothing is published."])
         )
-    return Checked(rulebook, f"{len(scenarios)} scenarios held")
+    return Checked(rulebook, f"{len(scenarios)} scenarios held", files)
 
 
 def submit(ledger: Ledger, checked: Checked, *, author: str, note: str = "", now: datetime) -> Publication:
     """Store a rulebook for somebody else to approve. RulebookError when it is live or waits already."""
     author, rulebook = _named(author, "who submits"), checked.rulebook
     _store(ledger, rulebook, now)
+    if checked.scenarios is not None:
+        ledger.keep_scenarios(rulebook.hash, checked.scenarios)
 
     def decide(acts: list[Publication]) -> PublicationRecord:
         _refuse_live(acts, rulebook.hash, now)
@@ -182,6 +188,12 @@ def roll_back(
 
     _loads(ledger, _was_live(ledger.publications(), to, now).rulebook_hash)
     return ledger.publish(decide)
+
+
+def scenarios_of(ledger: Ledger, rulebook_hash: str, folder: Path) -> Mapping[str, str]:
+    """The scenarios that a rulebook is held to: those kept with it, else those of the folder."""
+    kept = ledger.scenarios(rulebook_hash)
+    return kept if kept is not None else scenario_files(folder)
 
 
 def history(ledger: Ledger, now: datetime) -> list[Entry]:

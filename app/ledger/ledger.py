@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, delete, func, insert, select, update
 
 from app.encryption import Encryption
 from app.errors import LedgerError
@@ -15,7 +16,7 @@ from app.ledger import chain, partitions, schema, standing
 from app.ledger.archive_file import ArchivedCall, read, sha256_of
 from app.ledger.archiving import Archived, move
 from app.ledger.audit import audit
-from app.ledger.blobs import Blobs
+from app.ledger.blobs import Blobs, pack, unpack
 from app.ledger.draft import Draft, draft_row, stored_draft
 from app.ledger.feedback import feedback_report
 from app.ledger.measured import MeasuredCall, measured_calls
@@ -74,6 +75,7 @@ from app.ledger.tables import (
     publication,
     returned_form,
     rulebook,
+    scenarios,
     snapshot,
 )
 from app.ledger.together import Together
@@ -501,6 +503,22 @@ class Ledger:
             return connection.execute(update(draft).where(*over).values(**row)).rowcount == 1
 
         return self._store.write("the draft was not kept", keep)
+
+    def keep_scenarios(self, rulebook_hash: str, files: Mapping[str, str]) -> None:
+        """Keep the texts, by path, of the scenarios that a rulebook in the store is held to, over those kept before."""
+        packed = pack(msgspec.json.encode(dict(files)))
+
+        def keep(connection: Connection) -> None:
+            connection.execute(delete(scenarios).where(scenarios.c.rulebook_hash == rulebook_hash))
+            connection.execute(insert(scenarios).values(rulebook_hash=rulebook_hash, files=packed))
+
+        self._store.write("the scenarios were not kept", keep)
+
+    def scenarios(self, rulebook_hash: str) -> Mapping[str, str] | None:
+        """The scenarios kept with a rulebook, None where there are none."""
+        query = select(scenarios.c.files).where(scenarios.c.rulebook_hash == rulebook_hash)
+        found = self._find(query, lambda row: msgspec.json.decode(unpack(row["files"]), type=dict[str, str]))
+        return next(iter(found), None)
 
     def drafts(self) -> list[Draft]:
         """Every draft, the last changed first."""

@@ -218,6 +218,14 @@ draft = Table(
     Column("files", LargeBinary, nullable=False),
 )
 
+# Not on the chain: scenarios hold rules to something and decide nothing.
+scenarios = Table(
+    "scenarios",
+    metadata,
+    Column("rulebook_hash", Text, ForeignKey("rulebook.hash"), primary_key=True),
+    Column("files", LargeBinary, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,

@@ -16,6 +16,8 @@ from app.rulebook.rulebook import Rulebook
 from app.rulebook.spelling import nearest
 from benefit_router import Problem
 
+FOLDER = "scenarios"
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -44,14 +46,25 @@ class Scenario:
         return f"{self.file}:{self.line}"
 
 
+def scenario_files(folder: Path) -> dict[str, str]:
+    """The texts of a folder of scenarios: its YAML files, and requests in JSON beside them, as `scenarios/name`."""
+    paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.json")])
+    return {f"{FOLDER}/{path.name}": path.read_text(encoding="utf-8", errors="replace") for path in paths}
+
+
 def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], list[Problem]]:
     """Every scenario of a folder, and what is wrong with the files."""
+    return build_scenarios(scenario_files(folder), rulebook)
+
+
+def build_scenarios(files: Mapping[str, str], rulebook: Rulebook) -> tuple[list[Scenario], list[Problem]]:
+    """Every scenario of some texts, as `scenario_files` has them, and what is wrong with them."""
     scenarios: list[Scenario] = []
     problems: list[Problem] = []
     seen: dict[str, str] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        file = f"scenarios/{path.name}"
-        text = path.read_text(encoding="utf-8", errors="replace")
+    for file, text in sorted(files.items()):
+        if not file.endswith(".yaml"):
+            continue
         document, found = read_document(text, file)
         found += check_encoding(text, file)
         if document is not None:
@@ -64,7 +77,7 @@ def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], li
                 line = document.line(path_to_id)
                 wrong = list(_lacking(case, file, line))
                 if not wrong:
-                    scenario, wrong = _scenario(case, folder, file, line)
+                    scenario, wrong = _scenario(case, files, file, line)
                     wrong += _check(scenario, rulebook)
                 if case["id"] in seen:
                     message = f"'{case['id']}' is also at {seen[case['id']]}."
@@ -111,10 +124,10 @@ def _lacking(case: dict[str, Any], file: str, line: int) -> Iterator[Problem]:
         yield Problem(file, line, "member", message, "Leave 'member' out, or describe a member to put in its place.")
 
 
-def _scenario(data: dict[str, Any], folder: Path, file: str, line: int) -> tuple[Scenario, list[Problem]]:
+def _scenario(data: dict[str, Any], files: Mapping[str, str], file: str, line: int) -> tuple[Scenario, list[Problem]]:
     orders = data.get("orders") or ([data["order"]] if "order" in data else [])
     expect = data["expect"]
-    request, problems = _request(data.get("request"), folder, file, line)
+    request, problems = _request(data.get("request"), files, file, line)
     expected = tuple(expect) if isinstance(expect, list) else (expect,) * max(len(orders), 1)
     scenario = Scenario(
         id=data["id"],
@@ -134,16 +147,16 @@ def _scenario(data: dict[str, Any], folder: Path, file: str, line: int) -> tuple
 
 
 def _request(
-    stated: str | dict[str, Any] | None, folder: Path, file: str, line: int
+    stated: str | dict[str, Any] | None, files: Mapping[str, str], file: str, line: int
 ) -> tuple[bytes | None, list[Problem]]:
     """The body of a request that is written out, or that stands in a file beside the scenarios."""
     if stated is None or isinstance(stated, dict):
         return (encode(stated) if stated is not None else None), []
-    try:
-        return (folder / stated).read_bytes(), []
-    except OSError as error:
-        message = f"'{stated}' cannot be read: {error.strerror}."
+    text = files.get(f"{FOLDER}/{stated}")
+    if text is None:
+        message = f"There is no file '{stated}' here."
         return None, [Problem(file, line, "request", message, "Put the JSON file beside this one.")]
+    return text.encode(), []
 
 
 def _check(scenario: Scenario, rulebook: Rulebook) -> Iterator[Problem]:

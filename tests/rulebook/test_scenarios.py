@@ -185,7 +185,7 @@ def test_a_request_beside_the_scenario_or_written_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "column", "message"),
     [
-        ("call.json", "gone.json", "request", "'gone.json' cannot be read"),
+        ("call.json", "gone.json", "request", "no file 'gone.json'"),
         ("call.json", "../call.json", "scenarios.0.request", "not written as it must be"),
         ("request: call.json", "request: call.json\n    member: M1", "member", "says who the member is"),
         ("request: call.json", "order: {type: ServiceRequest}", "member", "'member' is missing"),

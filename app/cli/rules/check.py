@@ -14,6 +14,7 @@ import click
 from app.cli.options import settings_from
 from app.cli.serve import FOLDER
 from app.rulebook.rulebook import Rulebook, load
+from app.rulebook.scenarios import scenario_files
 from app.settings import Settings
 from benefit_router import Problem
 
@@ -76,7 +77,12 @@ def _linted(book: Rulebook, settings: Settings, hcpcs: Path | None, expansions: 
     release = of_release(read_hcpcs(text_of(hcpcs.read_bytes()), hcpcs.name), hcpcs.name) if hcpcs else {}
     today = datetime.now(UTC).date()
     found = linted(
-        book, settings.rules / "scenarios", settings.roster_path, today, expansions=expanded, release=release
+        book,
+        scenario_files(settings.rules / "scenarios"),
+        settings.roster_path,
+        today,
+        expansions=expanded,
+        release=release,
     )
     return [*unreadable, *found]
 

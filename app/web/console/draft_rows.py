@@ -9,12 +9,11 @@ from urllib.parse import urlencode
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.console import drafts
 from app.console.grid import Grid, GridRow
 from app.errors import InvalidRequest, NotFound
 from app.rulebook.rulebook import ROUTES_FILE
-from app.web.console.drafts import keep
-from app.web.console.pages import blueprint, ledger, live, needs, session
+from app.web.console.drafts import keep, opened_draft
+from app.web.console.pages import blueprint, live, needs, session
 from benefit_router import COLUMNS, Column, Problem
 
 _GROUPS = (
@@ -79,7 +78,7 @@ class TableRow:
 @needs("draft")
 def draft_rows(draft_id: str) -> str:
     """The routing table of a draft, a group of columns at a time; `with` is a row to show whatever the words are."""
-    opened, asked = drafts.open_draft(ledger(), draft_id), request.args.get("q", "").strip()
+    opened, asked = opened_draft(draft_id), request.args.get("q", "").strip()
     view = request.args.get("columns", "")
     _, names = _VIEWS.get(view, _VIEWS[""])
     problems = opened.problems_of(ROUTES_FILE, opened.loaded.problems)
@@ -130,7 +129,7 @@ def _in(row: GridRow, problem: Problem) -> bool:
 @needs("draft")
 def draft_row(draft_id: str) -> str:
     """One row of a draft as a form: `rule_id`, or a new one `like` another."""
-    opened = drafts.open_draft(ledger(), draft_id)
+    opened = opened_draft(draft_id)
     grid, rule_id, like = Grid.read(opened.files[ROUTES_FILE]), request.args.get(_NAME), request.args.get("like")
     row = grid.row(rule_id or like or "")
     if row is None and (rule_id or like):
@@ -154,7 +153,7 @@ def draft_row(draft_id: str) -> str:
 @needs("draft")
 def keep_row(draft_id: str) -> Response:
     """Keep a row: changed, in one cell or in all, new, or taken out."""
-    opened, rule_id = drafts.open_draft(ledger(), draft_id), request.form.get("was", "")
+    opened, rule_id = opened_draft(draft_id), request.form.get("was", "")
     grid = Grid.read(opened.files[ROUTES_FILE])
     cells = {column.name: request.form[column.name] for column in COLUMNS if column.name in request.form}
     if request.form.get("do") == "remove":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from flask import current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.console import drafts
-from app.console.drafts import Open
+from app.console.drafts import Open, ScenariosOf
 from app.console.effect import effect
+from app.console.held import held
 from app.crd import publishing
 from app.crd.checking import linted
 from app.errors import InvalidRequest, RulebookError
@@ -39,15 +42,17 @@ def begin_draft() -> Response:
 @needs("draft")
 def draft(draft_id: str) -> str:
     """One draft: what it changes, and what is wrong with it."""
-    opened = drafts.open_draft(ledger(), draft_id)
+    opened = opened_draft(draft_id)
     loaded = opened.loaded
-    problems = [*loaded.problems, *(_linted(loaded.rulebook) if loaded.rulebook is not None else ())]
+    book = loaded.rulebook
+    problems = [*loaded.problems, *(_linted(book, opened) if book is not None else ())]
     return render_template(
         "console/draft.html",
         opened=opened,
         problems=[each for each in problems if each.severity != "note"],
         notes=sum(each.severity == "note" for each in problems),
-        good=loaded.rulebook is not None,
+        good=book is not None,
+        held=held(book, opened.scenarios, console().settings.roster_path) if book is not None else (),
         moved_on=opened.draft.based_on != live().hash,
         mine=opened.draft.author == session().name,
     )
@@ -57,8 +62,11 @@ def draft(draft_id: str) -> str:
 @needs("draft")
 def draft_file(draft_id: str) -> str:
     """One file of a draft as text, with what is wrong beside its lines."""
-    opened, path = drafts.open_draft(ledger(), draft_id), request.args.get("path", "")
-    problems = opened.problems_of(path, opened.loaded.problems)
+    opened, path = opened_draft(draft_id), request.args.get("path", "")
+    loaded = opened.loaded
+    problems = opened.problems_of(path, loaded.problems)
+    if path in opened.scenarios and loaded.rulebook is not None:
+        problems += _scenario_problems(loaded.rulebook, opened, path)
     return render_template(
         "console/draft_file.html",
         opened=opened,
@@ -75,7 +83,7 @@ def draft_file(draft_id: str) -> str:
 @needs("draft")
 def keep_file(draft_id: str) -> Response:
     """Keep a file's text, or take the file out."""
-    opened, path = drafts.open_draft(ledger(), draft_id), request.form.get("path", "")
+    opened, path = opened_draft(draft_id), request.form.get("path", "")
     gone = request.form.get("do") == "remove"
     keep(opened, path, None if gone else request.form.get("text", ""))
     if gone:
@@ -87,7 +95,7 @@ def keep_file(draft_id: str) -> Response:
 @needs("draft")
 def draft_effect(draft_id: str) -> str:
     """What the draft would change, as a picture."""
-    opened = drafts.open_draft(ledger(), draft_id)
+    opened = opened_draft(draft_id)
     told = effect(
         live(),
         _good(opened),
@@ -102,7 +110,7 @@ def draft_effect(draft_id: str) -> str:
 @needs("draft")
 def rebase_draft(draft_id: str) -> Response:
     """Put the draft on the rules that are live now."""
-    drafts.rebased(ledger(), drafts.open_draft(ledger(), draft_id), live(), by=session().name, now=datetime.now(UTC))
+    drafts.rebased(ledger(), opened_draft(draft_id), live(), _scenarios(), by=session().name, now=datetime.now(UTC))
     return redirect(url_for("console.draft", draft_id=draft_id), 303)
 
 
@@ -110,7 +118,7 @@ def rebase_draft(draft_id: str) -> Response:
 @needs("draft")
 def delete_draft(draft_id: str) -> Response:
     """Throw a draft away."""
-    opened = drafts.open_draft(ledger(), draft_id)
+    opened = opened_draft(draft_id)
     if opened.draft.author != session().name:
         raise InvalidRequest(f"This is a draft of {opened.draft.author}.")
     ledger().delete_draft(draft_id)
@@ -121,17 +129,19 @@ def delete_draft(draft_id: str) -> Response:
 @needs("draft")
 def submit_draft(draft_id: str) -> Response:
     """Hand it in for somebody else to approve: checked, its scenarios run."""
-    opened, settings = drafts.open_draft(ledger(), draft_id), console().settings
+    opened, settings = opened_draft(draft_id), console().settings
     if opened.draft.author != session().name:
         raise InvalidRequest(f"This is a draft of {opened.draft.author}, who has to submit it.")
     if opened.draft.based_on != live().hash:
         raise InvalidRequest("The live rules have changed since this draft was begun. Put it on them first.")
     book = _good(opened)
-    wrong = [str(each) for each in _linted(book) if each.severity == "error"]
+    if all(path.startswith("scenarios/") for path in opened.changed):
+        raise InvalidRequest("No rule is changed, only scenarios. They go with the rules that they are about.")
+    wrong = [str(each) for each in _linted(book, opened) if each.severity == "error"]
     if wrong:
         raise InvalidRequest("It loads, and would not do what it says: " + " ".join(wrong[:5]))
     try:
-        checked = publishing.try_out(book, settings.rules / "scenarios", settings.roster_path)
+        checked = publishing.try_out(book, opened.scenarios, settings.roster_path)
         note = f"{opened.draft.title}. {request.form.get('note', '').strip()[:500]}".strip()
         made = publishing.submit(ledger(), checked, author=session().name, note=note, now=datetime.now(UTC))
     except RulebookError as error:
@@ -147,9 +157,34 @@ def _good(opened: Open) -> Rulebook:
     return book
 
 
-def _linted(book: Rulebook) -> list[Problem]:
-    """What can be said without running the scenarios: they run when the draft is submitted."""
-    return list(linted(book, console().settings.rules / "scenarios", None, datetime.now(UTC).date()))
+def opened_draft(draft_id: str) -> Open:
+    """A draft with its texts. NotFound where there is none."""
+    return drafts.open_draft(ledger(), draft_id, _scenarios())
+
+
+def _scenarios() -> ScenariosOf:
+    found: ScenariosOf = current_app.extensions["scenarios"]
+    return found
+
+
+def _linted(book: Rulebook, opened: Open) -> Sequence[Problem]:
+    """What the lints say; what no scenario reaches is left to the command."""
+    return _lints(book, tuple(sorted(opened.scenarios.items())), datetime.now(UTC).date())
+
+
+@lru_cache(maxsize=4)
+def _lints(book: Rulebook, scenarios: tuple[tuple[str, str], ...], today: date) -> Sequence[Problem]:
+    return tuple(linted(book, dict(scenarios), None, today))
+
+
+def _scenario_problems(book: Rulebook, opened: Open, path: str) -> list[Problem]:
+    """What is wrong with a file of scenarios, and which of them do not hold."""
+    found = [each for each in _linted(book, opened) if each.file == path]
+    for each in held(book, opened.scenarios, console().settings.roster_path):
+        if each.scenario.file == path and each.differences:
+            words = f"{each.scenario.id} does not hold: {'; '.join(each.differences)}."
+            found.append(Problem(path, each.scenario.line, None, words, "Change the rules or what is expected."))
+    return found
 
 
 def keep(opened: Open, path: str, text: str | None) -> None:

@@ -75,6 +75,17 @@ _CODE = {"MedicationRequest": "medicationCodeableConcept", "DeviceRequest": "cod
 _REQUESTER = {"reference": "PractitionerRole/dr1-role"}
 
 
+def unlike(scenario: Scenario) -> str | None:
+    """Why a scenario is answered otherwise as a call of today's than its file says; None where it is not."""
+    if scenario.forms:
+        return "In the scenario a form came back before. Here nobody has sent it yet, so the answer asks for it."
+    if scenario.member == "unknown":
+        return "In the scenario the payer does not know the member. The sandbox believes every Coverage, so it answers."
+    if scenario.request is not None and scenario.record:
+        return "In the scenario an EHR has more on record than the request brings. That EHR is not here to be asked."
+    return None
+
+
 def demo_call(scenario: Scenario, rulebook: Rulebook, roster: Roster, today: date) -> Resource:
     """A scenario as a call of today's. Person and record are in the prefetch, as old as they were on its day.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
@@ -15,9 +14,9 @@ from app.fhir.json import decode, encode
 from app.members.roster import Roster
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
-from app.rulebook.scenarios import Scenario, read_scenarios
+from app.rulebook.scenarios import Scenario, build_scenarios
 from app.web.addresses import service_url
-from app.web.sandbox.orders import demo_call, draft, menu
+from app.web.sandbox.orders import demo_call, draft, menu, unlike
 from app.web.sandbox.records import PHARMACIES, SITES, patients
 
 blueprint = Blueprint("sandbox", __name__, url_prefix="/sandbox", template_folder="templates", static_folder="static")
@@ -47,7 +46,7 @@ def setup() -> Response:
         "fhirServer": service_url("/sandbox/fhir"),
         "token": current_app.config["SANDBOX_TOKEN"],
         "orders": list(menu().values()),
-        "scenarios": [{"id": each.id, "title": each.title} for each in _scenarios()],
+        "scenarios": [{"id": each.id, "title": each.title, "unlike": unlike(each)} for each in _scenarios()],
     }
     return Response(encode(told), mimetype="application/json")
 
@@ -80,12 +79,11 @@ def _rulebook() -> Rulebook:
 
 
 def _scenarios() -> tuple[Scenario, ...]:
-    folder: Path = current_app.config["SCENARIOS"]
-    newest = max((path.stat().st_mtime_ns for path in folder.glob("*")), default=0)
-    return _read_scenarios(folder, newest, _rulebook())
+    rulebook, texts = _rulebook(), current_app.extensions["scenarios"]
+    return _built_scenarios(tuple(sorted(texts(rulebook.hash).items())), rulebook)
 
 
 @lru_cache(maxsize=1)
-def _read_scenarios(folder: Path, newest: int, rulebook: Rulebook) -> tuple[Scenario, ...]:
-    """Read again when a file is newer or the rules are others."""
-    return tuple(read_scenarios(folder, rulebook)[0])
+def _built_scenarios(files: tuple[tuple[str, str], ...], rulebook: Rulebook) -> tuple[Scenario, ...]:
+    """Built again when a file or the rules are others."""
+    return tuple(build_scenarios(dict(files), rulebook)[0])

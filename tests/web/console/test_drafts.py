@@ -105,6 +105,35 @@ def test_a_wrong_line_is_told_beside_it(ed: Person, draft: str) -> None:
     assert "Nothing yet." in ed.get(draft).text, "CR LF of browsers is no change"
 
 
+def test_scenarios_are_changed_with_the_rules_they_hold(app: Flask, ed: Person, ann: Person, draft: str) -> None:
+    """One that does not hold is told of, stops the submission, and goes with the rules when it is mended."""
+    ed.post(f"{draft}/row", **row_fields(ed, draft, ROW), title="Renamed")
+    path = "scenarios/of-the-draft.yaml"
+    scenario = """scenarios:
+  - id: draft-mri
+    title: a plain film
+    on: 2026-06-01
+    member: {line: commercial, plan: gold-ppo}
+    order: {type: ServiceRequest, codes: [CPT 72148]}
+    expect: {covered: not-covered}
+"""
+    told = ed.post(f"{draft}/file", path=path, text=scenario, version="2", do="keep").text
+    assert '<span id="L2" class="faulty">' in told
+    assert "draft-mri does not hold" in told
+    assert re.search(r"1 of \d+ scenarios would not get the answer they must get", ed.get(draft).text)
+    assert ed.post(f"{draft}/submit").status_code == 400
+    ed.post(f"{draft}/file", path=path, text=scenario.replace("not-covered", "covered"), version="3", do="keep")
+    assert re.search(r"All \d+ scenarios hold", ed.get(draft).text)
+    number = ed.post(f"{draft}/submit").request.path.rpartition("/")[2]
+    ann.post(f"/publications/{number}/approve")
+    client = app.test_client()
+    assert client.get("/sandbox/scenarios/draft-mri").status_code == 200, "it is a demo order now"
+    later = ed.post("/drafts", title="Later").request.path.removeprefix("/console")
+    assert "a plain film" in ed.get(later).text
+    ed.post(f"{later}/file", path=path, do="remove", version="1")
+    assert "No rule is changed" in ed.post(f"{later}/submit").text
+
+
 def test_from_draft_to_live_and_back(app: Flask, ed: Person, ann: Person, draft: str) -> None:
     ehr = EhrActions(app.test_client())
     before = ehr.sign(example("infusion")).parts()["reason"]

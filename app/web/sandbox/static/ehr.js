@@ -235,6 +235,14 @@ function showScenarios() {
   const found = setup.scenarios.filter((each) => `${each.id} ${each.title}`.toLowerCase().includes(sought));
   byId("scenario-name").replaceChildren(...found.map((each) => el("option", { value: each.id }, `${each.title} (${each.id})`)));
   byId("scenario-name").selectedIndex = 0;
+  showUnlike();
+}
+
+// What a scenario says that a call of today cannot.
+function showUnlike() {
+  const chosen = setup.scenarios.find((each) => each.id === byId("scenario-name").value);
+  byId("scenario-unlike").textContent = (chosen && chosen.unlike) || "";
+  byId("scenario-unlike").hidden = !(chosen && chosen.unlike);
 }
 
 byId("patient").addEventListener("change", () => { showPatient(); byId("answer").replaceChildren(); });
@@ -254,6 +262,7 @@ byId("order-form").addEventListener("submit", async (event) => {
 });
 byId("sign").addEventListener("click", () => fireDrafts("order-sign"));
 byId("clear").addEventListener("click", () => { drafts = []; cards = []; showDrafts(); byId("answer").replaceChildren(); tell("Started again."); });
+byId("scenario-name").addEventListener("change", showUnlike);
 byId("scenario-find").addEventListener("input", showScenarios);
 byId("scenario-form").addEventListener("submit", async (event) => {
   event.preventDefault();
