@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
         feedback,
         headers,
         instruments,
+        look,
         metrics,
         ops,
         routing,
@@ -97,7 +98,7 @@ def create_app(settings: Settings) -> Flask:
     keys = KeyCache(fetcher(ConnectionPool(HostPolicy(()), workers=8, max_bytes=MAX_BYTES)))
     trust = None if settings.sandbox else ClientTrust(registry, keys, state, lifetime=settings.jwt_lifetime)
 
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["BASE_URL"] = settings.base_url.rstrip("/") if settings.base_url else None
     app.config["STARTED"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -138,6 +139,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(dtr.blueprint)
     app.register_blueprint(dtr.well_known)
     if settings.console or settings.sandbox:
+        app.register_blueprint(look.blueprint)
         accounts = FileAccounts(settings.accounts_path)
         app.extensions["console"] = console.Console(
             settings,
