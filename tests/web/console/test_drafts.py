@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
+from pydantic import SecretStr
 
 from app import create_app
 from app.crd import publishing
 from app.crd.publishing import Checked
+from app.encryption import Encryption
 from app.ledger import Ledger
 from app.rulebook.rulebook import Rulebook
 from app.settings import Settings
@@ -20,15 +23,21 @@ from tests.web.console.conftest import Person
 
 ROW = "infliximab"
 
-pytestmark = pytest.mark.embedded
-
 
 @pytest.fixture(scope="module")
-def app(sample_rulebook: Rulebook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def app(
+    request: pytest.FixtureRequest, sample_rulebook: Rulebook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
     """A service that answers with what is published: the sample rules. One for all tests, since it takes its time."""
-    folder = tmp_path_factory.mktemp("published")
-    settings = Settings(sandbox=True, data_dir=folder, rules_interval=0, rules_from="published")
-    ledger = Ledger.open(settings.ledger_url)
+    settings = Settings(
+        sandbox=True, data_dir=tmp_path_factory.mktemp("published"), rules_interval=0, rules_from="published"
+    )
+    if request.config.getoption("--servers"):
+        server = request.getfixturevalue("postgresql")
+        server.sql("CREATE DATABASE drafts TEMPLATE template")
+        key = SecretStr(base64.b64encode(bytes(32)).decode())
+        settings = settings.model_copy(update={"database_url": server.url("drafts"), "encryption_keys": (key,)})
+    ledger = Ledger.open(settings.ledger_url, Encryption.of_settings(settings))
     checked = Checked(sample_rulebook, "as delivered")
     publishing.publish(ledger, checked, author="ed", approver="ann", now=datetime.now(UTC))
     ledger.close()
