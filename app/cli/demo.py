@@ -29,8 +29,8 @@ SAMPLES = (
     ("order-sign-infusion", "A drug infused at the clinic"),
     ("order-sign-self-injected", "A drug the patient injects at home"),
 )
-WITHIN_S = 60
-"""For the service to be ready, on a machine that is busy; one that ends before is noticed at once."""
+TELL_AFTER_S = 10
+"""Between words about a service that is not ready; one that ends is noticed at once."""
 NAME = "signpost demo"
 """Who makes the sample rules live, as the history of publications has it."""
 
@@ -117,18 +117,31 @@ def _service(port: int, data_dir: str, rules: str) -> Iterator[subprocess.Popen[
         process.wait(timeout=20)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SettingsError("The service did not start; its message stands above.")
-        try:
-            if requests.get(f"{url}/readyz", timeout=2).status_code == 200:
-                return
-        except requests.RequestException:
-            pass
+def _wait(process: subprocess.Popen[bytes], url: str, *, tell_after: float = TELL_AFTER_S) -> None:
+    """Until it answers. A service that runs is given its time on a slow machine, and what is missing is told."""
+    started = told = time.monotonic()
+    while process.poll() is None:
+        missing = _missing(url)
+        if missing is None:
+            return
+        if time.monotonic() - told >= tell_after:
+            told = time.monotonic()
+            click.echo(f"Still waiting for the service, {told - started:.0f} s now: {missing} Ctrl-C gives up.")
         time.sleep(0.1)
-    raise SettingsError(f"The service did not become ready within {WITHIN_S} seconds.")
+    raise SettingsError("The service did not start; its message stands above.")
+
+
+def _missing(url: str) -> str | None:
+    """What a service lacks to answer, None when it is ready."""
+    try:
+        answer = requests.get(f"{url}/readyz", timeout=2)
+    except requests.Timeout:
+        return "it listens, and does not answer within 2 s."
+    except requests.RequestException:
+        return "it does not listen yet."
+    if answer.status_code == 200:
+        return None
+    return f"it says {answer.status_code} {answer.text}."
 
 
 def _show(url: str, name: str, title: str) -> None:

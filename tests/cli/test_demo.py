@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from app.cli.demo import _service, _wait, publish_samples
 from app.crd import publishing
@@ -65,3 +68,15 @@ def test_a_service_that_ends_at_once_is_noticed_at_once(monkeypatch: pytest.Monk
         _service(1, str(tmp_path), "files") as process,
     ):
         _wait(process, "http://127.0.0.1:1")
+
+
+def test_a_service_that_takes_its_time_is_waited_for(requests_mock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a slow machine it says what is missing and goes on."""
+    late = {"exc": requests.ConnectionError}
+    requests_mock.get("http://here/readyz", [late, {"status_code": 503, "text": "no ledger"}, {"text": "ready"}])
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        _wait(process, "http://here", tell_after=0)
+        process.kill()
+    told = capsys.readouterr().out
+    assert "it does not listen yet" in told
+    assert "it says 503 no ledger" in told
