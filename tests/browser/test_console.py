@@ -70,6 +70,9 @@ def test_search_why_and_figures(page: Any, address: str, answered: str, keep: Ca
     page.get_by_role("link", name="Figures").click()
     page.screenshot(path=keep("console-figures.png"))
     look_at(page)
+    page.emulate_media(color_scheme="dark")
+    page.screenshot(path=keep("console-dark.png"))
+    look_at(page)
 
 
 def test_a_draft_from_a_wrong_cell_to_its_picture(
@@ -147,14 +150,24 @@ def change_title(page: Any, title: str) -> None:
     page.wait_for_selector("#said:not(:empty)")
 
 
-def test_on_a_phone_in_the_dark(chromium: Any, address: str, answered: str) -> None:
+def test_on_a_phone_in_the_dark(chromium: Any, address: str, answered: str, keep: Callable[[str], Path]) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
     page = context.new_page()
     log_in(page, address, "otto")
-    for path in ("/?q=infliximab", "/rows/infliximab", f"/why/{answered}", "/publications", "/figures", "/reads"):
+    for path in (
+        "/?q=infliximab",
+        "/rows/infliximab",
+        f"/why/{answered}",
+        "/publications",
+        "/figures",
+        "/reads",
+        "/none",
+    ):
         page.goto(f"{address}/console{path}")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, f"{path} is {wide} wide"
+        if path.startswith("/why"):
+            page.screenshot(path=keep("console-phone.png"))
         look_at(page)
     context.close()
 

@@ -123,7 +123,10 @@ def test_a_scenario_is_fired(ehr: Any, keep: Any) -> None:
     ehr.fill("#scenario-find", "mammography")
     ehr.click("#scenario-form button[type=submit]")
     ehr.wait_for_selector("article.order")
+    assert not ehr.locator("#scenario-unlike").is_visible()
     ehr.screenshot(path=keep("sandbox-scenario.png"), full_page=True)
+    ehr.fill("#scenario-find", "T50")
+    assert "does not know the member" in ehr.locator("#scenario-unlike").inner_text()
 
 
 def test_a_request_of_ones_own_is_fired(ehr: Any) -> None:

@@ -22,7 +22,7 @@ from app.console.provider import Provider
 from app.console.roles import Permission
 from app.console.sessions import Session, Sessions
 from app.crd.determine import place_of
-from app.errors import LedgerError, NotAllowed, RequestError, StateError
+from app.errors import LedgerError, NotAllowed, NotFound, RequestError, StateError
 from app.ledger import Ledger, Reading
 from app.ledger.reading import Kind
 from app.rulebook.rulebook import Rulebook
@@ -190,6 +190,12 @@ def _shared() -> dict[str, object]:
 def _csrf() -> Markup:
     """The field that every form bears."""
     return Markup('<input type="hidden" name="csrf" value="{}">').format(session().csrf)
+
+
+@blueprint.get("/<path:rest>")
+def nowhere(rest: str) -> str:
+    """An address that is none of the console's, told on a page of its own instead of in FHIR."""
+    raise NotFound("There is nothing at this address.")
 
 
 @blueprint.errorhandler(RequestError)

@@ -2,6 +2,13 @@
 // something is thrown away.
 "use strict";
 
+// On a phone the menu is wider than the screen: the page that one is on is in sight.
+const here = document.querySelector("nav a[aria-current]");
+if (here) {
+  const menu = here.closest("ul");
+  menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.clientWidth) / 2;
+}
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-line]");
   const text = document.querySelector("textarea[data-source]");
