@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timedelta
 
 from app.console.charts import Chart, flows
 from app.crd.differences import Difference, difference, rule_sentence, sentence
@@ -14,6 +14,8 @@ from app.rulebook.rulebook import Rulebook
 
 SAMPLE = 400
 """Real calls decided again for one page; `signpost rules whatif` takes all."""
+KEPT = timedelta(minutes=5)
+"""How long what was worked out is shown again; the page says from when it is."""
 _DECISIONS = 4000
 _MOST = 60
 
@@ -22,7 +24,8 @@ _MOST = 60
 class Effect:
     """`drugs` and `orders` move between benefits, `authorizations` change; None where nothing does.
 
-    `sentences` say what is answered otherwise, `rules` which rules changed. `tried` is of real calls.
+    `sentences` say what is answered otherwise, `rules` which rules changed. `tried` is of the real calls that
+    there were `at` an instant.
     """
 
     sentences: tuple[str, ...]
@@ -32,13 +35,32 @@ class Effect:
     authorizations: Chart | None
     tried: WhatIf
     left_out: int
+    at: datetime
+
+
+_kept: dict[tuple[str, str, str], Effect] = {}
 
 
 def effect(
-    live: Rulebook, candidate: Rulebook, *, ledger_url: str, encryption: Encryption | None, today: date
+    live: Rulebook, candidate: Rulebook, *, ledger_url: str, encryption: Encryption | None, now: datetime
 ) -> Effect:
-    """Compare a candidate with the live rules, for services from today on, and on a sample of the ledger's calls."""
-    told = difference(live, candidate, since=today, most=_DECISIONS)
+    """Compare a candidate with the live rules, for services from today on, and on a sample of the ledger's calls.
+
+    What was worked out less than `KEPT` before is given again, since a page is loaded oftener than rules change.
+    """
+    asked = (ledger_url, live.hash, candidate.hash)
+    kept = _kept.get(asked)
+    if kept is None or not kept.at <= now < kept.at + KEPT:
+        kept = _kept[asked] = _effect(live, candidate, ledger_url, encryption, now)
+        for old in [each for each, effect in _kept.items() if now - effect.at >= KEPT]:
+            _kept.pop(old, None)
+    return kept
+
+
+def _effect(
+    live: Rulebook, candidate: Rulebook, ledger_url: str, encryption: Encryption | None, now: datetime
+) -> Effect:
+    told = difference(live, candidate, since=now.date(), most=_DECISIONS)
     tried = what_if(ledger_url, candidate.files, encryption=encryption, sample=SAMPLE)
     sentences = [sentence(change) for change in told.answers]
     others = [*told.cards, *told.others, *told.silent]
@@ -52,6 +74,7 @@ def effect(
         ),
         tried=tried,
         left_out=max(0, len(sentences) - _MOST),
+        at=now,
     )
 
 

@@ -137,9 +137,10 @@ def test_a_request_of_ones_own_is_fired(ehr: Any) -> None:
     ehr.click("summary:has-text('Response as it came')")
     told = json.loads(ehr.locator("pre[aria-label='Response as it came']").inner_text())
     assert told["systemActions"]
-    ehr.fill("#own-text", "{")
-    ehr.click("#own-form button[type=submit]")
-    ehr.wait_for_selector("#status:has-text('not JSON')")
+    for wrong, told in (("{", "not JSON"), ("null", "no CDS Hooks request"), ('{"hook": "none"}', "no CDS service")):
+        ehr.fill("#own-text", wrong)
+        ehr.click("#own-form button[type=submit]")
+        ehr.wait_for_selector(f"#status:has-text('{told}')")
 
 
 @pytest.mark.parametrize(

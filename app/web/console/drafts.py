@@ -101,7 +101,7 @@ def draft_effect(draft_id: str) -> str:
         _good(opened),
         ledger_url=console().settings.ledger_url,
         encryption=current_app.extensions["encryption"],
-        today=datetime.now(UTC).date(),
+        now=datetime.now(UTC),
     )
     return render_template("console/draft_effect.html", opened=opened, told=told)
 

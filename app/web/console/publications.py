@@ -40,7 +40,7 @@ def publication(number: int) -> str:
             _book(entry),
             ledger_url=console().settings.ledger_url,
             encryption=current_app.extensions["encryption"],
-            today=datetime.now(UTC).date(),
+            now=datetime.now(UTC),
         )
     return render_template(
         "console/publication.html",

@@ -153,7 +153,7 @@ def test_from_draft_to_live_and_back(app: Flask, ed: Person, ann: Person, draft:
     assert "It does not load" not in page
     assert "biosimilar has to be tried first" in page
     picture = ed.get(f"{draft}/effect").text
-    assert "Of 1 orders in 1 past calls, <strong>1</strong> orders" in picture
+    assert "<strong>1</strong> past call, <strong>1</strong> order of" in picture
     submitted = ed.post(f"{draft}/submit", note="As the committee decided")
     assert "It waits for somebody else" in submitted.text, submitted.text
     number = submitted.request.path.rpartition("/")[2]

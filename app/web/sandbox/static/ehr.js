@@ -241,8 +241,9 @@ function showScenarios() {
 // What a scenario says that a call of today cannot.
 function showUnlike() {
   const chosen = setup.scenarios.find((each) => each.id === byId("scenario-name").value);
-  byId("scenario-unlike").textContent = (chosen && chosen.unlike) || "";
-  byId("scenario-unlike").hidden = !(chosen && chosen.unlike);
+  const words = chosen ? chosen.unlike : "No scenario has these words.";
+  byId("scenario-unlike").textContent = words || "";
+  byId("scenario-unlike").hidden = !words;
 }
 
 byId("patient").addEventListener("change", () => { showPatient(); byId("answer").replaceChildren(); });
@@ -280,6 +281,10 @@ byId("own-form").addEventListener("submit", async (event) => {
     request = JSON.parse(byId("own-text").value);
   } catch (trouble) {
     tell(`This is not JSON: ${trouble.message}`, true);
+    return;
+  }
+  if (!request || typeof request.hook !== "string") {
+    tell("This is no CDS Hooks request: it has no hook, such as \"order-sign\".", true);
     return;
   }
   await fire(`${encodeURIComponent(request.hook)}-crd`, request);
