@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,18 @@ def read_scenarios(folder: Path, rulebook: Rulebook) -> tuple[list[Scenario], li
 
 def build_scenarios(files: Mapping[str, str], rulebook: Rulebook) -> tuple[list[Scenario], list[Problem]]:
     """Every scenario of some texts, as `scenario_files` has them, and what is wrong with them."""
+    scenarios, problems = _built(tuple(sorted(files.items())), rulebook)
+    return list(scenarios), list(problems)
+
+
+@lru_cache(maxsize=4)
+def _built(texts: tuple[tuple[str, str], ...], rulebook: Rulebook) -> tuple[tuple[Scenario, ...], tuple[Problem, ...]]:
+    """Reading YAML takes most of the time of a check, and the same texts are asked for by several."""
+    files = dict(texts)
     scenarios: list[Scenario] = []
     problems: list[Problem] = []
     seen: dict[str, str] = {}
-    for file, text in sorted(files.items()):
+    for file, text in texts:
         if not file.endswith(".yaml"):
             continue
         document, found = read_document(text, file)
@@ -86,7 +95,7 @@ def build_scenarios(files: Mapping[str, str], rulebook: Rulebook) -> tuple[list[
                 problems += wrong
                 if not wrong:
                     scenarios.append(scenario)
-    return scenarios, problems
+    return tuple(scenarios), tuple(problems)
 
 
 def _cases(data: dict[str, Any], path: Place) -> Iterator[tuple[Place, dict[str, Any]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
@@ -78,12 +77,6 @@ def _rulebook() -> Rulebook:
     return keeper.current
 
 
-def _scenarios() -> tuple[Scenario, ...]:
+def _scenarios() -> list[Scenario]:
     rulebook, texts = _rulebook(), current_app.extensions["scenarios"]
-    return _built_scenarios(tuple(sorted(texts(rulebook.hash).items())), rulebook)
-
-
-@lru_cache(maxsize=1)
-def _built_scenarios(files: tuple[tuple[str, str], ...], rulebook: Rulebook) -> tuple[Scenario, ...]:
-    """Built again when a file or the rules are others."""
-    return tuple(build_scenarios(dict(files), rulebook)[0])
+    return build_scenarios(texts(rulebook.hash), rulebook)[0]
