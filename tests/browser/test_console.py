@@ -95,7 +95,10 @@ def test_a_draft_from_a_wrong_cell_to_its_picture(
     page.locator("#c-track").select_option("pharmacy")
     page.locator("#c-handoff").fill("meadowlark-rx")
     page.get_by_role("button", name="Keep the row").click()
-    page.goto(page.url.partition("/rows")[0] + "/effect")
+    page.goto(page.url.partition("/rows")[0])
+    assert page.get_by_text("would not get the answer they must get").is_visible(), "its scenarios say so"
+    look_at(page)
+    page.get_by_role("link", name="See what it would change").click()
     assert page.locator("svg[aria-label='Drugs that change benefit']").is_visible()
     page.screenshot(path=keep("console-effect.png"))
     look_at(page)
