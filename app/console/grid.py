@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 from app.errors import InvalidRequest
 
@@ -92,6 +92,29 @@ class Grid:
         values = [" ".join(cells.get(name, "").split()) for name in self.columns]
         csv.writer(out, lineterminator="\n").writerow(values)
         return out.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """A row that is new, gone or changed. `cells` are column, text before and text now, where they differ."""
+
+    rule_id: str
+    kind: Literal["new", "gone", "changed"]
+    cells: tuple[tuple[str, str, str], ...]
+
+
+def changes(before: Grid, after: Grid) -> list[RowChange]:
+    """What became of the rows, in their order; those that are gone last."""
+    found = []
+    for row in after.rows:
+        rule_id = row.cells.get("rule_id", "")
+        old = before.row(rule_id)
+        was = old.cells if old is not None else {}
+        cells = tuple((name, was.get(name, ""), text) for name, text in row.cells.items() if was.get(name, "") != text)
+        if cells:
+            found.append(RowChange(rule_id, "changed" if old is not None else "new", cells))
+    gone = (row.cells.get("rule_id", "") for row in before.rows)
+    return [*found, *(RowChange(rule_id, "gone", ()) for rule_id in gone if after.row(rule_id) is None)]
 
 
 def _ending(line: str, more: str) -> str:

@@ -12,11 +12,12 @@ from werkzeug.wrappers import Response
 from app.console import drafts
 from app.console.drafts import Open, ScenariosOf
 from app.console.effect import effect
+from app.console.grid import Grid, changes
 from app.console.held import held
 from app.crd import publishing
 from app.crd.checking import linted
 from app.errors import InvalidRequest, RulebookError
-from app.rulebook.rulebook import Rulebook
+from app.rulebook.rulebook import ROUTES_FILE, Rulebook
 from app.web.console.pages import blueprint, console, ledger, live, needs, session
 from benefit_router import Problem
 
@@ -52,6 +53,7 @@ def draft(draft_id: str) -> str:
         problems=[each for each in problems if each.severity != "note"],
         notes=sum(each.severity == "note" for each in problems),
         good=book is not None,
+        rows=changes(Grid.read(opened.base[ROUTES_FILE]), Grid.read(opened.files[ROUTES_FILE])),
         held=held(book, opened.scenarios, console().settings.roster_path) if book is not None else (),
         moved_on=opened.draft.based_on != live().hash,
         mine=opened.draft.author == session().name,

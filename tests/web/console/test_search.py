@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.console.grid import Grid
+from app.console.grid import Grid, RowChange, changes
 from app.console.speaking import speaking_of
 from app.rulebook.rulebook import Rulebook
 from tests.web.console.conftest import LogIn
@@ -84,3 +84,15 @@ def test_a_column_that_the_table_left_out_is_added() -> None:
         '# kept\nrule_id,title,age_min\na,"one\n# two",\nc,,3\nb,three,'
     )
     assert grid.with_row("b", {"title": "four", "age_min": " "}).endswith("b,four\n")
+
+
+def test_what_became_of_the_rows() -> None:
+    before, after = (
+        Grid.read("rule_id,title\na,one\nb,two\nc,three\n"),
+        Grid.read("rule_id,title,pa\na,one,\nb,2,no\nd,,\n"),
+    )
+    assert changes(before, after) == [
+        RowChange("b", "changed", (("title", "two", "2"), ("pa", "", "no"))),
+        RowChange("d", "new", (("rule_id", "", "d"),)),
+        RowChange("c", "gone", ()),
+    ]
