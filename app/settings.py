@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     )
     rules: Path = Field(ROOT / "rules", description="Folder of the rule files.")
     questionnaires: Path = Field(ROOT / "questionnaires", description="Folder of the forms.")
-    rules_interval: float = Field(0.5, ge=0, description="Seconds between looks at the rule files; 0 never looks.")
+    rules_interval: float = Field(0.25, ge=0, description="Seconds between looks at the rule files; 0 never looks.")
     data_dir: Path = Field(Path("data"), description="Folder for the embedded ledger.")
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the ledger; left out: SQLite in the data folder."

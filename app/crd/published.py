@@ -7,21 +7,22 @@ from datetime import UTC, datetime
 
 from app.crd.replay import stored_rulebook
 from app.errors import ReplayError, RulebookError
-from app.ledger import Ledger, Publication
-from app.ledger.publication import live_at, scheduled
+from app.ledger import Ledger
+from app.ledger.publication import live_at, live_before, open_submissions, scheduled
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Loaded, Rulebook
 from benefit_router import Problem
 
 INTERVAL_S = 0.25
-"""Between looks at the ledger: with the time to load, workers switch within a second."""
+"""Between looks at the ledger. What may go live soon is loaded beforehand, so that workers switch within a second."""
 
 
 class PublishedKeeper(RulebookKeeper):
-    """Looks at the ledger for what is live. One that is scheduled is loaded beforehand and switched to on time.
+    """Looks at the ledger for what is live, and has loaded beforehand what may go live next.
 
-    A rulebook that does not load stays out, as with files: the running one answers on. RulebookError when nothing is
-    published yet.
+    That is what is scheduled first, what waits for approval, and what a roll-back would return to: at most three beside
+    the live one. A rulebook that does not load stays out, as with files: the running one answers on. RulebookError when
+    nothing is published yet.
     """
 
     def __init__(
@@ -35,7 +36,8 @@ class PublishedKeeper(RulebookKeeper):
         self._clock = clock
         self._acts = ledger.publications()
         self._ready: dict[str, Rulebook] = {}
-        self._refused: set[str] = set()
+        self._refused: dict[str, Loaded] = {}
+        self._told: str | None = None  # the live rulebook that was refused, so that it is said once
         live = live_at(self._acts, clock())
         if live is None:
             raise RulebookError(
@@ -48,29 +50,49 @@ class PublishedKeeper(RulebookKeeper):
             raise RulebookError(str(error)) from None
         super().__init__(rulebook, interval=interval)
 
+    def prepare(self) -> None:
+        """Load one rulebook that may go live soon, if there is one not loaded yet."""
+        wanted = self._next(self._clock())
+        self._ready = {each: book for each, book in self._ready.items() if each in wanted}
+        for rulebook_hash in wanted:
+            if rulebook_hash not in self._ready and rulebook_hash not in self._refused:
+                loaded = self._load(rulebook_hash)
+                if loaded.rulebook is not None:
+                    self._ready = {**self._ready, rulebook_hash: loaded.rulebook}
+                return
+
+    def _next(self, now: datetime) -> list[str]:
+        """Hashes of the rulebooks that may be live next, the likeliest first."""
+        acts = self._acts
+        soon = (*scheduled(acts, now)[:1], *open_submissions(acts)[-1:], *live_before(acts, now)[:1])
+        return [each for each in dict.fromkeys(act.rulebook_hash for act in soon) if each != self._current.hash]
+
     def _look(self) -> bool:
         if self._ledger.publications_count() != len(self._acts):
             self._acts = self._ledger.publications()
-        now = self._clock()
-        live = live_at(self._acts, now)
-        switched = live is not None and live.rulebook_hash != self._current.hash and self._switch(live)
-        for coming in scheduled(self._acts, now)[:1]:
-            self._prepare(coming)
+        live = live_at(self._acts, self._clock())
+        if live is None or live.rulebook_hash == self._told:
+            return False
+        if live.rulebook_hash == self._current.hash:
+            self._told, self._rejected = None, ()
+            return False
+        before = self._current
+        loaded = self._load(live.rulebook_hash)
+        self._told = live.rulebook_hash if loaded.rulebook is None else None
+        switched = self._take(loaded)
+        if switched:
+            self._ready = {**self._ready, before.hash: before}
         return switched
 
-    def _switch(self, live: Publication) -> bool:
-        if live.rulebook_hash in self._refused:
-            return False
-        refusal = self._prepare(live)
-        return self._take(refusal or Loaded(self._ready.pop(live.rulebook_hash)))
-
-    def _prepare(self, act: Publication) -> Loaded | None:
-        """Have its rulebook at hand; why not, when it does not load."""
-        if act.rulebook_hash in self._ready or act.rulebook_hash in self._refused:
-            return None
-        try:
-            self._ready = {act.rulebook_hash: stored_rulebook(self._ledger, act.rulebook_hash)}
-        except ReplayError as error:
-            self._refused.add(act.rulebook_hash)
-            return Loaded(None, (Problem(f"publication {act.number}", None, None, str(error), "Publish another."),))
-        return None
+    def _load(self, rulebook_hash: str) -> Loaded:
+        """A published rulebook, at hand or from the ledger; or why it does not load."""
+        if rulebook_hash in self._ready:
+            return Loaded(self._ready[rulebook_hash])
+        if rulebook_hash not in self._refused:
+            try:
+                return Loaded(stored_rulebook(self._ledger, rulebook_hash))
+            except ReplayError as error:
+                number = next((act.number for act in self._acts if act.rulebook_hash == rulebook_hash), 0)
+                problem = Problem(f"publication {number}", None, None, str(error), "Publish another.")
+                self._refused[rulebook_hash] = Loaded(None, (problem,))
+        return self._refused[rulebook_hash]

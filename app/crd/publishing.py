@@ -16,7 +16,7 @@ from app.crd.scenarios import run
 from app.errors import ReplayError, RulebookError
 from app.fhir.json import encode
 from app.ledger import Ledger, Publication, PublicationRecord, RulebookRecord
-from app.ledger.publication import live_at, open_submissions, scheduled
+from app.ledger.publication import live_at, live_before, open_submissions, scheduled
 from app.rulebook.rulebook import Rulebook, load
 from app.rulebook.scenarios import build_scenarios, scenario_files
 
@@ -219,19 +219,9 @@ def history(ledger: Ledger, now: datetime) -> list[Entry]:
 
 def _was_live(acts: Sequence[Publication], to: str | None, now: datetime) -> Publication:
     """What to go back to."""
-    live = live_at(acts, now)
-    if live is None:
+    if live_at(acts, now) is None:
         raise RulebookError("No rulebook is live, so there is none to roll back.")
-    withdrawn = {act.about for act in acts if act.act == "withdrawn"}
-    earlier = [
-        act
-        for act in sorted(acts, key=lambda act: (act.effective_at or now, act.number), reverse=True)
-        if act.effective_at is not None
-        and act.effective_at <= now
-        and act.number not in withdrawn
-        and act.rulebook_hash != live.rulebook_hash
-        and (to is None or act.label.startswith(to))
-    ]
+    earlier = [act for act in live_before(acts, now) if to is None or act.label.startswith(to)]
     if not earlier:
         words = f"No rulebook {to} was live before." if to else "No other rulebook was live before."
         raise RulebookError(f"{words} `signpost rules published` lists them.")

@@ -53,6 +53,22 @@ def live_at(acts: Sequence[Publication], moment: datetime) -> Publication | None
     return max(begun)[2] if begun else None
 
 
+def live_before(acts: Sequence[Publication], moment: datetime) -> list[Publication]:
+    """The acts by which other rulebooks than the live one were live before a moment, the last first."""
+    live = live_at(acts, moment)
+    withdrawn = {act.about for act in acts if act.act == "withdrawn"}
+    begun = [
+        (act.effective_at, act.number, act)
+        for act in acts
+        if act.effective_at is not None
+        and act.effective_at <= moment
+        and act.number not in withdrawn
+        and live is not None
+        and act.rulebook_hash != live.rulebook_hash
+    ]
+    return [each[2] for each in sorted(begun, reverse=True)]
+
+
 def open_submissions(acts: Sequence[Publication]) -> list[Publication]:
     """Submissions that nobody has approved or withdrawn yet, oldest first."""
     settled = {act.about for act in acts}

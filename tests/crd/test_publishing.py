@@ -15,6 +15,7 @@ from app import create_app
 from app.crd import publishing
 from app.crd.published import PublishedKeeper
 from app.crd.publishing import Checked
+from app.crd.replay import stored_rulebook
 from app.errors import RulebookError
 from app.ledger import Ledger
 from app.rulebook.rulebook import Rulebook, build
@@ -208,13 +209,65 @@ def test_a_worker_switches_when_it_looks_and_never_to_garbage(
     assert keeper.refresh()
     assert (keeper.current.hash, before.hash) == tuple(versions[each].rulebook.hash for each in ("second", "first"))
     publish("third", at=later(minutes=1))
-    assert not keeper.refresh(), "it is loaded, and not yet live"
+    assert not keeper.refresh(), "not yet live"
+    keeper.prepare()
     with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
         connection.execute("UPDATE rulebook SET files = x'00'")
     moment[0] = later(minutes=1)
     assert keeper.refresh(), "it was at hand"
     assert not keeper.refresh()
     assert keeper.current.hash == versions["third"].rulebook.hash
+
+
+def test_what_may_go_live_soon_is_at_hand(
+    ledger: Ledger, publish: Publish, versions: dict[str, Checked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    stored = stored_rulebook
+
+    def counted(of: Ledger, rulebook_hash: str) -> Rulebook:
+        book = stored(of, rulebook_hash)
+        built.append(book.label)
+        return book
+
+    publish("first")
+    monkeypatch.setattr("app.crd.published.stored_rulebook", counted)
+    keeper = PublishedKeeper(ledger, interval=0, clock=lambda: NOW)
+    submitted = publishing.submit(ledger, versions["second"], author="ann", now=NOW)
+    assert not keeper.refresh()
+    keeper.prepare()
+    first, second = (versions[name].rulebook.label for name in ("first", "second"))
+    assert built == [first, second], "a draft is loaded when it is handed in"
+    publishing.approve(ledger, submitted.number, approver="bob", now=NOW)
+    assert keeper.refresh()
+    publishing.roll_back(ledger, author="ann", approver="bob", why="no", now=NOW)
+    assert keeper.refresh()
+    assert (keeper.current.label, built) == (first, [first, second]), "neither switch built anything"
+    restarted = PublishedKeeper(ledger, interval=0, clock=lambda: NOW)
+    restarted.prepare()
+    restarted.prepare()
+    assert built[2:] == [first, second], "a new worker has at hand what it may be rolled back to, once"
+
+
+def test_a_rulebook_found_bad_beforehand_is_told_when_it_should_be_live(
+    ledger: Ledger, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("first")
+    moment = [NOW]
+    keeper = PublishedKeeper(ledger, interval=0, clock=lambda: moment[0])
+    publish("second", at=later(minutes=1))
+    monkeypatch.setattr("app.crd.replay.build", lambda _: build({}))
+    keeper.refresh()
+    keeper.prepare()
+    assert keeper.rejected == (), "it is not live yet"
+    moment[0] = later(minutes=1)
+    assert not keeper.refresh()
+    assert any("does not load" in words for words in keeper.rejected)
+    monkeypatch.undo()
+    publishing.roll_back(ledger, author="ann", approver="bob", why="broken", now=later(minutes=2))
+    moment[0] = later(minutes=2)
+    assert not keeper.refresh()
+    assert keeper.rejected == (), "what runs is what is live"
 
 
 def test_a_rulebook_that_does_not_load_stays_out(
