@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.crd import claims
-from app.crd.claims import COLUMNS, Simulation, WrongRow, simulate
+from app.crd import claim_router, claims
+from app.crd.claim_router import COLUMNS, REQUIRED, WrongRow
+from app.crd.claims import Simulation, simulate
 from app.rulebook.rulebook import Rulebook
 from app.settings import ROOT
 from bench.claims import synthetic_claims
@@ -138,15 +139,32 @@ def test_what_is_remembered_is_what_would_be_decided(
     names = "claim_id,paid_as,date,line,plan,system,code,ndc,route,pos,diagnoses,age,quantity\n"
     rows = [names, *synthetic_claims(sample_rulebook, 1500)]
     remembered = simulate(rows, sample_rulebook, file="claims.csv")
-    monkeypatch.setattr(claims, "_KNOWN", 0)
+    monkeypatch.setattr(claim_router, "_KNOWN", 0)
     assert simulate(rows, sample_rulebook, file="claims.csv") == remembered
     assert remembered.claims == 1500
+
+
+def test_how_many_processes_share_the_work_changes_nothing(
+    sample_rulebook: Rulebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "claim_id,paid_as,date,line,plan,system,code,ndc,route,pos,diagnoses,age,quantity\n"
+    rows = [names, *synthetic_claims(sample_rulebook, 300)]
+    rows[5:5] = ["# a remark\n", "c1,837\n"]
+    rows[250:250] = ["\n", *[rows[6]] * 30, rows[9].replace(",837,", ",835,")]
+    alone: list[str] = []
+    shared: list[str] = []
+    serial = simulate(rows, sample_rulebook, file="claims.csv", wrong_row=alone.append)
+    monkeypatch.setattr(claims, "_FEW", 20)
+    monkeypatch.setattr(claims, "_SHARE", 7)
+    assert simulate(rows, sample_rulebook, file="claims.csv", processes=2, wrong_row=shared.append) == serial
+    assert shared == alone
+    assert alone[-1].startswith("claims.csv:2")
 
 
 def test_every_column_is_on_the_page() -> None:
     page = (ROOT / "docs" / "rules" / "simulate.md").read_text(encoding="utf-8")
     for name, meaning in COLUMNS.items():
-        assert f"| `{name}` | {'yes' if name in claims.REQUIRED else ''} | {meaning} |" in page
+        assert f"| `{name}` | {'yes' if name in REQUIRED else ''} | {meaning} |" in page
 
 
 @pytest.fixture

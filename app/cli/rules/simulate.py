@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _HEADER = ("drug", "line", "claims", "agree", "disagree", "undetermined", "presumptive", "paid and routed", "rules")
 
-_CLAIMS = click.File("r", encoding="utf-8-sig", errors="replace")
-
 
 @click.command()
 @click.option(
@@ -31,14 +30,17 @@ _CLAIMS = click.File("r", encoding="utf-8-sig", errors="replace")
 )
 @click.option("--rules", type=FOLDER, help="Folder of the rule files.")
 @click.option("--top", default=20, show_default=True, type=click.IntRange(min=0), help="Most drugs listed as text.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes at work; left out: one for each processor.")
 @click.option("--wrong-rows", type=click.File("w"), help="Write the place and fault of every row left out to a file.")
 @click.option("--format", "form", type=click.Choice(("text", "csv", "json")), default="text", show_default=True)
-def simulate(claims: TextIO, rules: Path | None, top: int, wrong_rows: TextIO | None, form: str) -> None:
+def simulate(
+    claims: TextIO, rules: Path | None, top: int, jobs: int | None, wrong_rows: TextIO | None, form: str
+) -> None:
     """Compare the road the router names with the system that paid: 837 or NCPDP, by drug and line of business.
 
     docs/rules/simulate.md lists the columns. Exit 1 when rows could not be read.
     """
-    from app.crd.claims import WrongRow
+    from app.crd.claim_router import WrongRow
     from app.crd.claims import simulate as compare
 
     settings = settings_from(rules=rules)
@@ -48,6 +50,7 @@ def simulate(claims: TextIO, rules: Path | None, top: int, wrong_rows: TextIO | 
             claims,
             book,
             file=Path(claims.name).name,
+            processes=jobs or os.cpu_count() or 1,
             progress=_progress,
             wrong_row=lambda words: _write(wrong_rows, words),
         )
