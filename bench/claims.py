@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import random
-import resource
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 from app.crd.claims import simulate
 from app.rulebook.rulebook import Rulebook, load
@@ -18,19 +21,48 @@ _DIAGNOSES = [f"{letter}{number:02}.{tail}" for letter in "CDEKLM" for number in
 
 
 def main() -> None:
-    """Measure and print. `--rows` is the number of claims."""
+    """Measure and print. `--rows` is the number of claims, `--processes` how many share them."""
     parser = argparse.ArgumentParser(prog="python -m bench.claims")
     parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args().rows
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    stated = parser.parse_args()
+    rows, processes = stated.rows, stated.processes
     rulebook = load(ROOT / "rules", ROOT / "questionnaires").rulebook
     assert rulebook is not None
-    claims = list(synthetic_claims(rulebook, 50_000))
-    before = _peak()
-    started, cpu = time.perf_counter(), time.process_time()
-    told = simulate(_repeated(claims, rows), rulebook, file="claims.csv")
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    print(f"{rows} rows in {seconds:.1f} s ({rows / seconds:.0f}/s), CPU {cpu:.1f} s, {told.wrong_rows} wrong")
-    print(f"peak memory {_peak():.0f} MiB, of which {before:.0f} before the first row")
+    with tempfile.TemporaryDirectory(prefix="signpost-bench-") as scratch:
+        path = Path(scratch) / "claims.csv"
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(_repeated(list(synthetic_claims(rulebook, 50_000)), rows))
+        peaks: dict[int, float] = {}
+
+        def watch(_: int) -> None:
+            for pid in (os.getpid(), *(each.pid for each in multiprocessing.active_children())):
+                peaks[pid or 0] = max(peaks.get(pid or 0, 0.0), _peak_of(pid))
+
+        started, cpu = time.perf_counter(), _cpu()
+        with path.open(encoding="utf-8") as lines:
+            told = simulate(lines, rulebook, file=path.name, processes=processes, progress=watch)
+        seconds, cpu = time.perf_counter() - started, _cpu() - cpu
+    print(
+        f"{rows} rows in {processes} processes: {seconds:.1f} s ({rows / seconds:.0f}/s), CPU {cpu:.1f} s, "
+        f"{told.wrong_rows} wrong"
+    )
+    print(f"peak memory {sum(peaks.values()):.0f} MiB in all: {', '.join(f'{each:.0f}' for each in peaks.values())}")
+
+
+def _cpu() -> float:
+    """Seconds of processor time of this process and of those it has seen end."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _peak_of(pid: int | None) -> float:
+    """The most memory that a process has held, in MiB; 0 when it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def synthetic_claims(rulebook: Rulebook, rows: int) -> Iterator[str]:
@@ -62,10 +94,6 @@ def _repeated(claims: list[str], rows: int) -> Iterator[str]:
         cells = claims[number % len(claims)].split(",")
         cells[11] = str((int(cells[11]) + number // len(claims)) % 100)
         yield ",".join(cells)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Each mutation is made on the rule itself, as loaded; nothing is read again. A ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 from app.rulebook.answer import Answer
 from app.rulebook.conditions import Condition, compile_condition
 from app.rulebook.guidance import Guidance
+from app.rulebook.payer import Clock
 from app.rulebook.places import Places
 from app.rulebook.policies import Case, Policy
 from app.rulebook.rulebook import Rulebook
@@ -86,6 +87,13 @@ def _rows(rule: Rule, rulebook: Rulebook) -> Iterator[tuple[str, Rule | None]]:
         yield f"pa {pa} instead of {outcome.pa}", replace(rule, outcome=replace(outcome, pa=pa))
     if outcome.billing_codes:
         yield "billing_codes left out", replace(rule, outcome=replace(outcome, billing_codes=()))
+    if outcome.modifiers:
+        yield "modifiers left out", replace(rule, outcome=replace(outcome, modifiers=()))
+    if outcome.patient_text:
+        yield "patient_text left out", replace(rule, outcome=replace(outcome, patient_text=""))
+    if (clock := _other_clock(outcome.clock_profile, rulebook.payer.clocks)) is not None:
+        words = f"clock_profile {clock} instead of {outcome.clock_profile}"
+        yield words, replace(rule, outcome=replace(outcome, clock_profile=clock))
     for words, start, end in _dates(rule.effective_from, rule.effective_to):
         yield words, replace(rule, effective_from=start, effective_to=end)
     if isinstance(rule.codes, CodeList) and _own(rule.codes, rulebook):
@@ -104,6 +112,15 @@ def _rows(rule: Rule, rulebook: Rulebook) -> Iterator[tuple[str, Rule | None]]:
         elif isinstance(condition, AgeRange):
             for moved in _ages(condition):
                 yield f"age {moved.wanted()}", replace(rule, conditions=(*others, moved))
+
+
+def _other_clock(name: str | None, clocks: Mapping[str, Clock]) -> str | None:
+    """The first clock in force with other times than the one named."""
+    named = clocks.get(name or "")
+    if named is None:
+        return None
+    others = (other for other, clock in clocks.items() if clock.status == "in-force" and clock.words != named.words)
+    return next(others, None)
 
 
 def _ages(condition: AgeRange) -> Iterator[AgeRange]:

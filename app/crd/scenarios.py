@@ -181,9 +181,9 @@ def _compare(expect: Mapping[str, Any], determination: Determination, shown: lis
         for key, value in part.items():
             if key == "answers":
                 continue
-            if key == "reason":
-                if str(value).lower() not in str(actual["reason"]).lower():
-                    yield f"{place}reason: expected to hold {value!r}, got {actual['reason']!r}"
+            if key in _PART and value:
+                if str(value).lower() not in str(actual[key]).lower():
+                    yield f"{place}{key}: expected to hold {value!r}, got {actual[key]!r}"
             elif _plain(key, value) != actual[key]:
                 yield f"{place}{key}: expected {_plain(key, value)!r}, got {actual[key]!r} ({actual['reason']})"
 
@@ -208,11 +208,15 @@ def _told(determination: Determination, position: int, shown: list[str]) -> dict
         "policy": determination.policy,
         "case": determination.case,
         "handoff": determination.handoff,
+        "modifiers": sorted(str(details.get("billing-modifiers", "")).replace(",", " ").split()),
+        "decision_time": details.get("decision-time", ""),
+        "patient_text": details.get("patient-note", ""),
         "cards": sorted(shown),
     }
 
 
-_LISTS = frozenset({"docs", "purpose", "questionnaire", "info", "billing", "cards"})
+_LISTS = frozenset({"docs", "purpose", "questionnaire", "info", "billing", "modifiers", "cards"})
+_PART = frozenset({"reason", "patient_text"})  # a part of the text is enough
 
 
 def _plain(key: str, value: Any) -> Any:

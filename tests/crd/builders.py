@@ -62,6 +62,7 @@ _PAYER: dict[str, Any] = {
     },
     "clocks": {
         "fast": {"standard": "72 h", "expedited": "24 h", "authority": "42 CFR 1", "status": "in-force"},
+        "slow": {"standard": "7 d", "expedited": "72 h", "authority": "42 CFR 1", "status": "in-force"},
         "planned": {"standard": "24 h", "expedited": "24 h", "authority": "a proposal", "status": "proposed"},
     },
     "flags": {"esrd": "End-stage renal disease"},

@@ -29,6 +29,9 @@ RULES = rulebook(
             track="medical",
             pa="yes",
             billing_codes="HCPCS J0001",
+            modifiers="JA",
+            clock_profile="fast",
+            patient_text="Your doctor's office bills this.",
         ),
         row("sc", match_system="RxNorm", match_code="100", track="pharmacy", pa="no", handoff="rx"),
         row("own", match_system="RxNorm", match_code="list:pens", dx="list:back", track="pharmacy", handoff="rx"),
@@ -69,6 +72,9 @@ SCENARIOS = [
     scenario("last-day", DRUG, {"track": "medical"}, on="2029-12-31"),
     scenario("unknown-drug", {"type": "MedicationRequest", "codes": ["RxNorm 777"]}, {"track": "undetermined"}),
     scenario("fails", MRI, {"pa": "satisfied"}),
+    scenario("modifier", DRUG, {"modifiers": ["JA"]}),
+    scenario("clock", DRUG, {"decision_time": "standard 72 h, expedited 24 h"}),
+    scenario("patient", DRUG, {"patient_text": "doctor's OFFICE"}),
 ]
 RAN = [(each, run(each, RULES, NO_ROSTER)) for each in SCENARIOS]
 WATCH = Watch.of(RAN, RULES, NO_ROSTER)
@@ -82,6 +88,9 @@ TRIED = {(each.rule, each.words): each for each in mutations(RULES)}
         ("route:iv", "track pharmacy instead of medical", "infusion"),
         ("route:iv", "pa no instead of yes", "infusion"),
         ("route:iv", "billing_codes left out", None),
+        ("route:iv", "modifiers left out", "modifier"),
+        ("route:iv", "clock_profile slow instead of fast", "clock"),
+        ("route:iv", "patient_text left out", "patient"),
         ("route:iv", "starts a day later", None),
         ("route:iv", "starts a day earlier", None),
         ("route:iv", "ends a day earlier", "last-day"),

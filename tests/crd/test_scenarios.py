@@ -145,6 +145,7 @@ MRI_AUTH = {
             {"type": "DeviceRequest", "codes": ["HCPCS E0431"], "performer": "332B00000X"},
             {"covered": "conditional", "info": "OTH"},
         ),
+        (MRI, {"modifiers": [], "decision_time": "", "patient_text": ""}),
         ({"type": "ServiceRequest", "display": "Something"}, {"reason": "about Something", "billing": []}),
     ],
 )
@@ -162,6 +163,9 @@ def test_what_is_expected_and_comes(order: dict[str, Any], expect: dict[str, Any
         ({"reason": "something else"}, "reason: expected to hold 'something else', got 'Criteria not shown.'"),
         ({"track": "medical"}, "track: expected 'medical', got None (Criteria not shown.)"),
         ({"code": "technical"}, "code: expected 'technical', got None (Criteria not shown.)"),
+        ({"modifiers": ["JA"]}, "modifiers: expected ['JA'], got [] (Criteria not shown.)"),
+        ({"decision_time": "standard 7 d"}, "decision_time: expected 'standard 7 d', got '' (Criteria not shown.)"),
+        ({"patient_text": "Yours."}, "patient_text: expected to hold 'Yours.', got ''"),
         ({"cards": []}, "cards: expected [], got ['note'] (Criteria not shown.)"),
         ({"answers": [{}, {}]}, "expected 2 answers, got 1"),
     ],
