@@ -11,15 +11,17 @@ import multiprocessing
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from app.crd.claim_router import ClaimRouter, Routed, WrongRow, cells_of, positions
 from app.rulebook.rulebook import Rulebook, build
 
 _CARRIES = {"medical": "837", "medical-bundled": "837", "pharmacy": "ncpdp"}
 _SHOWN = 20  # wrong rows told one by one
-_SHARE = 10_000  # lines that a process works on before it reports
+_SHARE = 20_000  # lines that are worked on together
+_AHEAD = 2  # such shares that wait for the processes
 _FEW = 50_000  # lines for which starting processes costs more than it saves
 
 
@@ -77,16 +79,22 @@ class Simulation:
         )
 
 
+_Numbered = Sequence[tuple[int, str]]  # lines with their numbers
+
+
 @dataclass(slots=True)
 class _Tally:
-    """What some claims came to; `faults` are each wrong row's reason, and its place and fault in words, in order."""
+    """What some claims came to; `faults` are each wrong row's number, reason, and place and fault in words."""
 
     rows: int = 0
     counts: Counter[tuple[str, str, str, Routed]] = field(default_factory=Counter)
-    faults: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[tuple[int, str, str]] = field(default_factory=list)
 
-
-_Share = tuple[int, Sequence[str]]  # the number of the first line, and the lines
+    def add(self, other: _Tally) -> None:
+        """Take in another's."""
+        self.rows += other.rows
+        self.counts.update(other.counts)
+        self.faults = sorted((*self.faults, *other.faults))
 
 
 def simulate(
@@ -102,17 +110,15 @@ def simulate(
 
     Reads a few thousand lines at a time and keeps only counts. WrongRow when the header lacks a column.
     """
-    numbered = iter(lines)
-    header = next(numbered, "")
+    numbered = enumerate(lines, start=1)
+    header = next(numbered, (1, ""))[1]
     router = ClaimRouter(rulebook, positions(header, file))
     first = list(islice(numbered, _FEW)) if processes > 1 else []
-    alone = processes <= 1 or len(first) < _FEW
-    shares = _shares(first, numbered)
-    tallies = (
-        (_compare(router, share, file) for share in shares)
-        if alone
-        else _in_processes(rulebook.files, header, file, shares, processes)
-    )
+    shares = _shares(chain(first, numbered))
+    if processes <= 1 or len(first) < _FEW:
+        tallies: Iterator[_Tally] = (_compare(router, share, file) for share in shares)
+    else:
+        tallies = _in_processes(rulebook.files, header, file, shares, processes)
     counts: Counter[tuple[str, str, str, Routed]] = Counter()
     wrong: Counter[str] = Counter()
     places: list[str] = []
@@ -120,7 +126,7 @@ def simulate(
     for tally in tallies:
         rows += tally.rows
         counts.update(tally.counts)
-        for reason, place in tally.faults:
+        for _, reason, place in tally.faults:
             wrong[reason] += 1
             wrong_row(place)
             if len(places) < _SHOWN:
@@ -134,38 +140,60 @@ def simulate(
             sorted(_confusions(counts, by_drug=True), key=lambda c: (-c.disagree, -c.claims, c.drug or "", c.line))
         ),
         wrong_rows=wrong.total(),
-        wrong=tuple(wrong.most_common()),
+        wrong=_most_first(wrong),
         wrong_places=tuple(places),
     )
 
 
-def _shares(first: Sequence[str], rest: Iterator[str]) -> Iterator[_Share]:
-    """The lines in shares, those read already before the rest. Line 1 is the header."""
-    number = 2
-    for start in range(0, len(first), _SHARE):
-        share = first[start : start + _SHARE]
-        yield number, share
-        number += len(share)
-    while share := list(islice(rest, _SHARE)):
-        yield number, share
-        number += len(share)
+def _most_first(counted: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """Names with their counts; of equals by name, since who came first depends on how the work was shared."""
+    return tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _shares(numbered: Iterator[tuple[int, str]]) -> Iterator[_Numbered]:
+    while share := list(islice(numbered, _SHARE)):
+        yield share
 
 
 def _in_processes(
-    files: Mapping[str, str], header: str, file: str, shares: Iterator[_Share], processes: int
+    files: Mapping[str, str], header: str, file: str, shares: Iterator[_Numbered], processes: int
 ) -> Iterator[_Tally]:
-    """Tallies in the order of the file, on which the order of equals in the report rests. No more is read than is
-    worked on. Processes are started afresh, as for what-if.
+    """Tallies in the order of the file; no more of it is read than is worked on.
+
+    Claims of the same code go to the same process, which remembers what it decided. Processes are started afresh, as
+    for what-if.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start, (dict(files), header, file)) as pool:
-        under_way: deque[Future[_Tally]] = deque()
+    place = positions(header, file)
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(ProcessPoolExecutor(1, context, _start, (dict(files), header, file)))
+            for _ in range(processes)
+        ]
+        under_way: deque[list[Future[_Tally]]] = deque()
         for share in shares:
-            under_way.append(pool.submit(_compare_here, share))
-            if len(under_way) > 2 * processes:
-                yield under_way.popleft().result()
+            parts = _by_code(share, place["code"], processes)
+            under_way.append([worker.submit(_compare_here, part) for worker, part in zip(workers, parts, strict=True)])
+            if len(under_way) > _AHEAD:
+                yield _together(under_way.popleft())
         while under_way:
-            yield under_way.popleft().result()
+            yield _together(under_way.popleft())
+
+
+def _by_code(share: _Numbered, column: int, parts: int) -> list[list[tuple[int, str]]]:
+    """The lines in parts, each code in one. A row in disorder goes anywhere."""
+    found: list[list[tuple[int, str]]] = [[] for _ in range(parts)]
+    for each in share:
+        cells = each[1].split(",", column + 1)
+        found[hash(cells[min(column, len(cells) - 1)]) % parts].append(each)
+    return found
+
+
+def _together(parts: list[Future[_Tally]]) -> _Tally:
+    tally = _Tally()
+    for part in parts:
+        tally.add(part.result())
+    return tally
 
 
 _here: tuple[ClaimRouter, str]
@@ -180,23 +208,22 @@ def _start(files: Mapping[str, str], header: str, file: str) -> None:
     _here = ClaimRouter(rulebook, positions(header, file)), file
 
 
-def _compare_here(share: _Share) -> _Tally:
+def _compare_here(share: _Numbered) -> _Tally:
     router, file = _here
     return _compare(router, share, file)
 
 
-def _compare(router: ClaimRouter, share: _Share, file: str) -> _Tally:
+def _compare(router: ClaimRouter, share: _Numbered, file: str) -> _Tally:
     """Route the claims of a share."""
     tally = _Tally()
-    start, lines = share
-    for number, raw in enumerate(lines, start):
+    for number, raw in share:
         if not raw.strip() or raw.startswith("#"):
             continue
         tally.rows += 1
         try:
             tally.counts[router.compare(cells_of(raw))] += 1
         except WrongRow as error:
-            tally.faults.append((str(error), f"{file}:{number}: {error}{error.detail}"))
+            tally.faults.append((number, str(error), f"{file}:{number}: {error}{error.detail}"))
     return tally
 
 
@@ -220,5 +247,5 @@ def _confusions(counts: Counter[tuple[str, str, str, Routed]], *, by_drug: bool)
             compared=determined,
             agree=determined - rules.total(),
             presumptive=sum(n for _, routed, n in found if routed.presumptive and routed.track != "undetermined"),
-            rules=tuple(rules.most_common(3)),
+            rules=_most_first(rules)[:3],
         )
