@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from app.crd.coverage_information import URL as COVERAGE_INFORMATION
 from app.crd.facts import OrderFacts
 from app.crd.same_order import is_named, is_same
 from app.encryption import Encryption
@@ -43,8 +44,14 @@ class ReturnedForms:
         assertion: StoredAssertion,
         client: str,
         received_at: datetime,
-    ) -> None:
-        """Keep a response as it came, and `counted`, its items that count. LedgerError when it cannot be."""
+        dated_here: bool = False,
+    ) -> str:
+        """Keep a response as it came, and `counted`, its items that count; the id it is kept by.
+
+        One that says what the last for the case said was sent twice, and is kept once; any other takes the place of
+        those before, which stay in the ledger. `dated_here`: when it was authored is our word, not the client's.
+        LedgerError when it cannot be kept.
+        """
         record = ReturnedForm(
             form_id=form_id,
             assertion_id=assertion.assertion_id,
@@ -57,8 +64,16 @@ class ReturnedForms:
             content=b"",
         )
         content = encode({"received": response, "counted": counted})
+        said = _said(decode(content)["received"], dated_here)
         sealed = self._encryption.seal(content, _binding(record))
-        self._ledger.record_returned_form(replace(record, content=sealed))
+
+        def is_it(last: ReturnedForm) -> bool:
+            try:
+                return _said(self._content(last)["received"], dated_here) == said
+            except EncryptionError:
+                return False  # it cannot be told, so this one is kept
+
+        return self._ledger.record_returned_form(replace(record, content=sealed), is_it)
 
     def of(self, facts: OrderFacts) -> list[Resource] | None:
         """The newest response to each form of an order, with the items that count and the form's canonical.
@@ -77,10 +92,26 @@ class ReturnedForms:
             return None
 
     def _read(self, record: ReturnedForm) -> Resource:
-        content = decode(self._encryption.unseal(record.content, _binding(record)))
+        content = self._content(record)
         response = {name: value for name, value in content["received"].items() if name not in ("item", "contained")}
         response["questionnaire"] = record.questionnaire
         return response | ({"item": content["counted"]} if content["counted"] else {})
+
+    def _content(self, record: ReturnedForm) -> dict[str, Any]:
+        found: dict[str, Any] = decode(self._encryption.unseal(record.content, _binding(record)))
+        return found
+
+
+def _said(response: Resource, dated_here: bool) -> Resource:
+    """What a client says by a response: without what its server adds in storing it, and without the payer's words."""
+    left_out = {"id", "meta", "text", "extension", *(("authored",) if dated_here else ())}
+    stated = response.get("extension")
+    extensions = [each for each in stated if _is_clients(each)] if isinstance(stated, list) else []
+    return {name: value for name, value in response.items() if name not in left_out} | {"extension": extensions}
+
+
+def _is_clients(extension: Any) -> bool:
+    return not (isinstance(extension, dict) and extension.get("url") == COVERAGE_INFORMATION)
 
 
 def _is_about(facts: OrderFacts, form: ReturnedForm, asked: StoredAssertion | None) -> bool:
@@ -95,7 +126,7 @@ def _newest(found: Sequence[ReturnedForm]) -> list[ReturnedForm]:
     """Of each form the newest, whatever its version; `found` is newest first."""
     kept: dict[str, ReturnedForm] = {}
     for each in found:
-        kept.setdefault(each.questionnaire.partition("|")[0], each)
+        kept.setdefault(each.form_url, each)
     return list(kept.values())
 
 

@@ -165,7 +165,7 @@ class DtrService:
         if step.new or promised is None or slug not in promised.forms:
             return response
         done = complete(response, promised, self._codings_in, version, self._keeper.current)
-        self._keep(response, done, promised, client, now)
+        self._keep(response, done, promised, client, now, dated_here=True)
         answer = self._answer_again(promised, client, now)
         return with_coverage_information(response, answer.extensions(version) if answer is not None else [])
 
@@ -193,20 +193,34 @@ class DtrService:
         return form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
 
     def _keep(
-        self, response: Resource, done: Completed, promised: Promised, client: Client | None, now: datetime
+        self,
+        response: Resource,
+        done: Completed,
+        promised: Promised,
+        client: Client | None,
+        now: datetime,
+        *,
+        dated_here: bool = False,
     ) -> str:
-        """Keep a completed form with the case; its id."""
-        form_id, teller = str(uuid.uuid4()), client.iss if client is not None else "sandbox"
-        self._returned.keep(
+        """Keep a completed form with the case, once if it is sent again; its id."""
+        new_id, teller = str(uuid.uuid4()), client.iss if client is not None else "sandbox"
+        form_id = self._returned.keep(
             response,
             done.items,
-            form_id=form_id,
+            form_id=new_id,
             questionnaire=done.canonical,
             assertion=promised.assertion,
             client=teller,
             received_at=now,
+            dated_here=dated_here,
         )
-        log.info("dtr.returned", client=teller, form=done.canonical, context=promised.assertion.assertion_id)
+        log.info(
+            "dtr.returned",
+            client=teller,
+            form=done.canonical,
+            context=promised.assertion.assertion_id,
+            again=form_id != new_id,
+        )
         return form_id
 
     def _forget(self, promised: Promised) -> None:

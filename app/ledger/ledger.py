@@ -39,6 +39,7 @@ from app.ledger.returned_form import (
     FormError,
     ReturnedForm,
     form_error_row,
+    forms_of_assertion,
     forms_of_member,
     returned_form_row,
     stored_form,
@@ -334,20 +335,32 @@ class Ledger:
         query = delete(snapshot).where(which)
         return self._store.write("snapshots were not deleted", lambda connection: connection.execute(query).rowcount)
 
-    def record_returned_form(self, record: ReturnedForm) -> None:
-        """Write a form that came back with its event in one transaction, or nothing. Its assertion must be there."""
+    def record_returned_form(
+        self, record: ReturnedForm, is_it: Callable[[ReturnedForm], bool] = lambda _: False
+    ) -> str:
+        """Write a form that came back with its event in one transaction, or nothing. Its assertion must be there.
+
+        Nothing is written when the last to come back for the assertion, of that form in any version, `is_it` already:
+        it was sent twice. The id of the one that is kept.
+        """
         row = returned_form_row(record)
         made_in = select(assertion.c.invocation_id).where(assertion.c.assertion_id == record.assertion_id)
+        before = forms_of_assertion(record.assertion_id)
 
-        def keep(connection: Connection) -> None:
+        def keep(connection: Connection) -> str:
             invocation_id = connection.execute(made_in).scalar()
             if invocation_id is None:
                 raise LedgerError("the form was not recorded: its assertion is not in the ledger")
+            kept = [stored_form(found._mapping) for found in connection.execute(before)]
+            last = next((each for each in kept if each.form_url == record.form_url), None)
+            if last is not None and is_it(last):
+                return last.form_id
             self._append(
                 connection.connection.cursor(), {"returned_form": [row], "event": [_form_event(row, invocation_id)]}
             )
+            return record.form_id
 
-        self._store.write("the form was not recorded", keep)
+        return self._store.write("the form was not recorded", keep)
 
     def forms_of_member(self, member_id: str) -> list[ReturnedForm]:
         """Every form that came back for a member, newest first."""
@@ -355,8 +368,7 @@ class Ledger:
 
     def forms_returned_for(self, assertion_id: str) -> list[ReturnedForm]:
         """Every form that came back for an assertion, newest first."""
-        of = select(returned_form).where(returned_form.c.assertion_id == assertion_id)
-        return self._find(of.order_by(returned_form.c.received_at.desc()), stored_form)
+        return self._find(forms_of_assertion(assertion_id), stored_form)
 
     def record_form_errors(self, records: Sequence[FormError]) -> None:
         """Keep what a client could not do with forms, all or nothing. It is about no answer, so it is not chained."""

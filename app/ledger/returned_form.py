@@ -30,6 +30,11 @@ class ReturnedForm:
     client: str
     content: bytes
 
+    @property
+    def form_url(self) -> str:
+        """The canonical of its form, whatever the version."""
+        return self.questionnaire.partition("|")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormError:
@@ -82,4 +87,10 @@ def stored_form_error(row: Mapping[str, Any]) -> FormError:
 def forms_of_member(member_id: str) -> Select[Any]:
     """What came back for a member, newest first."""
     of = select(returned_form).where(returned_form.c.member_id == member_id)
+    return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)
+
+
+def forms_of_assertion(assertion_id: str) -> Select[Any]:
+    """What came back for an assertion, newest first."""
+    of = select(returned_form).where(returned_form.c.assertion_id == assertion_id)
     return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)

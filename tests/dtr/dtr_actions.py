@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests.ehr_actions import EhrActions, example, order_of
 
@@ -60,8 +61,11 @@ class DtrActions:
         return Fetched(answer[0], answer[1], self.version)
 
     def post(self, path: str, body: Any) -> tuple[int, Resource]:
-        response = self._http.post(self.base + path, json=body, headers=self._headers)
+        response = self.send(path, body)
         return response.status_code, response.get_json(silent=True) or {}
+
+    def send(self, path: str, body: Any) -> TestResponse:
+        return self._http.post(self.base + path, json=body, headers=self._headers)
 
     def get(self, path: str) -> tuple[int, Resource]:
         response = self._http.get(self.base + path, headers=self._headers)

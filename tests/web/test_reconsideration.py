@@ -102,6 +102,15 @@ def test_a_form_done_again_takes_the_place_of_the_earlier(app: Flask, client: Dt
     assert given.supersedes == said(first)["coverage-assertion-id"]
 
 
+def test_the_last_call_sent_again_is_answered_the_same(app: Flask, client: DtrActions, signed: Signed) -> None:
+    """As after a lost answer; and the completed response sent back after it is the one that is kept already."""
+    last = completed(client, draft_of(client, signed), urgent=True, attested=True)
+    again = step(client, {**last, "status": "in-progress"})
+    assert {**again, "authored": last["authored"]} == last
+    assert client.post("/QuestionnaireResponse", last)[0] == 201
+    assert len(app.extensions["ledger"].forms_returned_for(signed.assertion_id)) == 1
+
+
 def test_an_answer_that_stays_keeps_its_id(client: DtrActions, signed: Signed) -> None:
     """So that clients put it in the place of the one they have (spec-47)."""
     form = completed(client, draft_of(client, signed), urgent=False, care_done=False, attested=True)

@@ -228,6 +228,36 @@ def test_an_amended_response_takes_the_place_of_the_one_before(
     assert says(ehr.sign(pump()))[0] == "performpa"
 
 
+def _as_stored(response: Resource) -> Resource:
+    """As the client's server gives it back, with what the payer wrote on it."""
+    stored = {**response, "id": "77", "meta": {"versionId": "2"}, "text": {"status": "generated", "div": "<div/>"}}
+    return {**stored, "extension": [*response["extension"], {"url": COVERAGE_INFORMATION, "extension": []}]}
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, _as_stored], ids=["retried", "as it was stored"])
+def test_a_response_sent_twice_is_kept_once_and_answered_the_same(
+    app: Flask, client: DtrActions, signed: Signed, completed: Resource, again: Any
+) -> None:
+    answers = [client.send(PATH, each) for each in (completed, again(completed))]
+    assert [each.status_code for each in answers] == [201, 201]
+    assert len({(each.headers["Location"], each.data) for each in answers}) == 1
+    assert len(app.extensions["ledger"].forms_returned_for(signed.assertion_id)) == 1
+
+
+def test_every_version_stays_in_the_ledger_and_the_last_sent_counts(
+    app: Flask, ehr: EhrActions, client: DtrActions, signed: Signed, completed: Resource
+) -> None:
+    """Changed, and changed back: three versions, though the last says what the first did."""
+    changed = copy.deepcopy(completed)
+    changed["item"][2]["answer"][0]["valueBoolean"] = False
+    places = {client.send(PATH, each).headers["Location"] for each in (completed, changed, completed)}
+    kept = app.extensions["ledger"].forms_returned_for(signed.assertion_id)
+    assert {each.rpartition("/")[2] for each in places} == {each.form_id for each in kept}
+    assert len(kept) == 3
+    assert says(ehr.sign(pump()))[0] == "no-auth"
+    assert app.extensions["ledger"].verify() == []
+
+
 def test_as_a_bundle_with_the_context_beside_it(client: DtrActions, signed: Signed, completed: Resource) -> None:
     del completed["identifier"]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": completed}]}
