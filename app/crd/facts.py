@@ -48,7 +48,8 @@ class OrderFacts:
 
     `products` are the codes of each product it asks for; for a drug, of each product it may mean.
     `trouble` says why the drug or device itself could not be read, when the EHR failed to give it. `authorization` is
-    the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none.
+    the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none. `beside` are the
+    keys of the other orders of the call.
     """
 
     order: DraftOrder
@@ -67,6 +68,7 @@ class OrderFacts:
     trouble: str | None
     authorization: str | None = None
     gold_card: bool = False
+    beside: frozenset[str] = frozenset()
 
     @property
     def line(self) -> str | None:
@@ -146,6 +148,7 @@ def build_facts(
         trouble=_trouble(resource, content, chart),
         authorization=authorizations.pop() if len(authorizations) == 1 else None,
         gold_card=all(grants.gold_carded(requester, codes, on) for codes in products),
+        beside=frozenset(each.key for each in request.orders) - {order.key},
     )
 
 

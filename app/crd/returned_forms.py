@@ -13,16 +13,19 @@ from typing import Any
 import structlog
 
 from app.crd.coverage_information import URL as COVERAGE_INFORMATION
+from app.crd.coverage_information import assertion_ids, stated
 from app.crd.facts import OrderFacts
-from app.crd.same_order import is_named, is_same
+from app.crd.same_order import asks_the_same, is_named, is_saved_anew, may_be_same, order_then
 from app.encryption import Encryption
 from app.errors import EncryptionError, LedgerError
+from app.fhir import references
 from app.fhir.json import decode, encode
 from app.ledger import Ledger, ReturnedForm, StoredAssertion
 
 log = structlog.get_logger("signpost.crd")
 
 Resource = dict[str, Any]
+QR_CONTEXT = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
 Returned = Callable[[OrderFacts], "Sequence[Resource] | None"]
 """What came back for a member's order; None where that cannot be told. Asked only of an order of a known member."""
 
@@ -76,20 +79,41 @@ class ReturnedForms:
         return self._ledger.record_returned_form(replace(record, content=sealed), is_it)
 
     def of(self, facts: OrderFacts) -> list[Resource] | None:
-        """The newest response to each form of an order, with the items that count and the form's canonical.
-
-        What came back before the EHR gave the order another id counts until the answer that asked for it lapses.
-        """
+        """The newest response to each form of an order, with the items that count and the form's canonical."""
         assert facts.match.member is not None  # asked only then
         try:
             found = self._ledger.forms_of_member(facts.match.member.member_id)
-            about = {each.assertion_id for each in found}
-            asked = {each: self._ledger.assertion(each) for each in sorted(about)}
-            counted = [each for each in found if _is_about(facts, each, asked[each.assertion_id])]
-            return [self._read(each) for each in _newest(counted)]
+            return [self._read(each) for each in _newest([each for each in found if self._is_about(facts, each)])]
         except (LedgerError, EncryptionError) as error:
             log.error("forms.unreadable", error=str(error))
             return None
+
+    def _is_about(self, facts: OrderFacts, form: ReturnedForm) -> bool:
+        """Whether a form was completed for this order; never where another of the same codes may be meant.
+
+        The order has the id of the one that was answered, bears an answer to it, is named by the response, or, while
+        that answer holds, is its draft saved anew. One that stands beside that order in the call is another.
+        """
+        asked = self._ledger.assertion(form.assertion_id)
+        if asked is None:
+            return form.order_ref == facts.order.key
+        if form.order_ref in facts.beside or not may_be_same(facts, asked):
+            return False
+        if is_named(facts, asked) or self._bears_answer_to(facts, form):
+            return True
+        if not asks_the_same(facts, asked):
+            return False
+        if facts.order.key in _context_of(self._content(form)["received"]):
+            return True
+        call = self._ledger.invocation(asked.invocation_id)
+        before, orders_then = order_then(call.request if call is not None else None, asked.order_ref)
+        holds = asked.expires_on is None or asked.expires_on >= facts.on
+        return holds and before is not None and is_saved_anew(facts, before, orders_then)
+
+    def _bears_answer_to(self, facts: OrderFacts, form: ReturnedForm) -> bool:
+        """Whether the order bears a later answer to the order of a form."""
+        borne = [self._ledger.assertion(each) for each in sorted(assertion_ids(stated(facts.order.resource)))]
+        return (form.member_id, form.order_ref) in {(e.member_id, e.order_ref) for e in borne if e is not None}
 
     def _read(self, record: ReturnedForm) -> Resource:
         content = self._content(record)
@@ -105,8 +129,8 @@ class ReturnedForms:
 def _said(response: Resource, dated_here: bool) -> Resource:
     """What a client says by a response: without what its server adds in storing it, and without the payer's words."""
     left_out = {"id", "meta", "text", "extension", *(("authored",) if dated_here else ())}
-    stated = response.get("extension")
-    extensions = [each for each in stated if _is_clients(each)] if isinstance(stated, list) else []
+    listed = response.get("extension")
+    extensions = [each for each in listed if _is_clients(each)] if isinstance(listed, list) else []
     return {name: value for name, value in response.items() if name not in left_out} | {"extension": extensions}
 
 
@@ -114,12 +138,12 @@ def _is_clients(extension: Any) -> bool:
     return not (isinstance(extension, dict) and extension.get("url") == COVERAGE_INFORMATION)
 
 
-def _is_about(facts: OrderFacts, form: ReturnedForm, asked: StoredAssertion | None) -> bool:
-    """Whether a form was completed for this order."""
-    if asked is None:
-        return form.order_ref == facts.order.key
-    holds = asked.expires_on is None or asked.expires_on >= facts.on
-    return is_same(facts, asked) and (holds or is_named(facts, asked))
+def _context_of(response: Resource) -> frozenset[str]:
+    """`Type/id` of what a response says it is about, besides its patient."""
+    listed = response.get("extension")
+    named = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    keys = [references.local_key(each.get("valueReference")) for each in named if each.get("url") == QR_CONTEXT]
+    return frozenset(key for key in keys if key is not None)
 
 
 def _newest(found: Sequence[ReturnedForm]) -> list[ReturnedForm]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.crd.returned_forms import QR_CONTEXT as QR_CONTEXT
+
 _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 _DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/"
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
@@ -27,7 +29,6 @@ REFERENCE_RESOURCE = f"{_CORE}questionnaire-referenceResource"
 VERSION_ALGORITHM = f"{_CORE}artifact-versionAlgorithm"
 DISPLAY = f"{_CORE}display"
 INFORMATION_ORIGIN = f"{_DTR}information-origin"
-QR_CONTEXT = f"{_DTR}qr-context"
 QR_COVERAGE = f"{_DTR}qr-coverage"
 INTENDED_USE = f"{_DTR}intendedUse"
 

@@ -193,29 +193,86 @@ def other_member(request: Resource) -> Resource:
     ("request_of", "answered"),
     [
         (lambda _: pump(), "no-auth"),
-        (lambda _: pump(id="pump-2"), "no-auth"),  # a draft gets another id when it is saved
         (lambda signed: with_orders(pump(), bearing(signed.assertion_id)), "no-auth"),
+        (lambda _: pump(id="pump-2"), "performpa"),  # it may be a second one: a day tells no two orders apart
+        (lambda signed: with_orders(pump(), order_of(pump()), bearing(signed.assertion_id)), "performpa"),
         (lambda _: other_code(pump()), "performpa"),  # the same id, and something else is ordered
         (lambda _: other_code(pump(id="pump-2")), "performpa"),
         (lambda _: other_member(pump()), "performpa"),
         (lambda signed: other_member(with_orders(pump(), bearing(signed.assertion_id))), "performpa"),
     ],
-    ids=["same", "other id", "bears the answer", "other code", "other id and code", "other member", "its answer"],
+    ids=[
+        "same",
+        "bears the answer",
+        "other id",
+        "copied with its answer",
+        "other code",
+        "other id and code",
+        "other member",
+        "its answer",
+    ],
 )
 def test_for_which_order_a_form_counts(
     ehr: EhrActions, client: DtrActions, signed: Signed, completed: Resource, request_of: Any, answered: str
 ) -> None:
     assert client.post(PATH, completed)[0] == 201
-    assert says(ehr.sign(request_of(signed)))[0] == answered
+    request = request_of(signed)
+    assert says_of(ehr.sign(request), request["context"]["draftOrders"]["entry"][-1]["resource"]["id"]) == answered
 
 
-def test_under_another_id_a_form_counts_as_long_as_the_answer(
-    app: Flask, ehr: EhrActions, client: DtrActions, completed: Resource
+def says_of(answer: Answer, order_id: str) -> Any:
+    """pa-needed of one of several orders."""
+    (action,) = [each for each in answer.json["systemActions"] if each["resource"]["id"] == order_id]
+    said = [each for each in action["resource"]["extension"] if each["url"] == COVERAGE_INFORMATION][-1]
+    return next((part["valueCode"] for part in said["extension"] if part["url"] == "pa-needed"), None)
+
+
+INSTANT = {"authoredOn": "2026-11-20T10:11:12Z"}
+NUMBER = {"identifier": [{"system": "urn:oid:1.2.3", "value": "PLAC-1"}]}
+OTHER_NUMBER = {"identifier": [{"system": "urn:oid:1.2.3", "value": "PLAC-2"}]}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "answered"),
+    [
+        (INSTANT, INSTANT | {"status": "active", "note": [{"text": "soon"}]}, "no-auth"),
+        (INSTANT, {"authoredOn": "2026-11-20T10:11:13Z"}, "performpa"),
+        (INSTANT, INSTANT | {"occurrenceDateTime": "2027-01-01"}, "performpa"),
+        (INSTANT | {"status": "active"}, INSTANT | {"status": "active"}, "performpa"),  # saved, so its id is its own
+        (NUMBER, NUMBER | {"occurrenceDateTime": "2027-01-01"}, "no-auth"),
+        (INSTANT | NUMBER, INSTANT | OTHER_NUMBER, "performpa"),
+        (NUMBER, {}, "performpa"),
+    ],
+    ids=["saved", "other instant", "other date of service", "not a draft", "number", "other number", "number lost"],
+)
+def test_a_draft_saved_under_another_id_is_told_from_a_second_order(
+    ehr: EhrActions, client: DtrActions, then: Resource, now: Resource, answered: str
 ) -> None:
-    assert client.post(PATH, completed)[0] == 201
+    request = pump(**then)
+    context = ehr.sign(request).parts()["coverage-assertion-id"][0]
+    signed = Signed(coverage_of(request), order_of(request), context)
+    response = filled(client.package(*signed.parameters), _1="insulin", _2="type 1 diabetes", _3=True)
+    assert client.post(PATH, response)[0] == 201
+    assert says(ehr.sign(pump(id="pump-2", **now)))[0] == answered
+
+
+def test_an_order_that_the_response_names_is_the_one(ehr: EhrActions, client: DtrActions, completed: Resource) -> None:
+    """As when the draft was saved while its form was open."""
+    text = json.dumps(completed).replace("DeviceRequest/pump-1", "DeviceRequest/pump-2")
+    assert client.post(PATH, json.loads(text))[0] == 201
+    assert says(ehr.sign(pump(id="pump-2")))[0] == "no-auth"
+    assert says(ehr.sign(pump(id="pump-3")))[0] == "performpa"
+
+
+def test_under_another_id_a_form_counts_as_long_as_the_answer(app: Flask, ehr: EhrActions, client: DtrActions) -> None:
+    request = pump(**INSTANT)
+    context = ehr.sign(request).parts()["coverage-assertion-id"][0]
+    signed = Signed(coverage_of(request), order_of(request), context)
+    response = filled(client.package(*signed.parameters), _1="insulin", _2="type 1 diabetes", _3=True)
+    assert client.post(PATH, response)[0] == 201
     app.extensions["crd"]._clock = lambda: datetime.now(UTC) + timedelta(days=100)
-    assert says(ehr.sign(pump(id="pump-2")))[0] == "performpa"
-    assert says(ehr.sign(pump()))[0] == "no-auth"
+    assert says(ehr.sign(pump(id="pump-2", **INSTANT)))[0] == "performpa"
+    assert says(ehr.sign(pump(**INSTANT)))[0] == "no-auth"
 
 
 def test_an_amended_response_takes_the_place_of_the_one_before(
