@@ -48,8 +48,8 @@ class OrderFacts:
 
     `products` are the codes of each product it asks for; for a drug, of each product it may mean.
     `trouble` says why the drug or device itself could not be read, when the EHR failed to give it. `authorization` is
-    the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none. `beside` are the
-    keys of the other orders of the call.
+    the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none. `beside` are
+    the keys of the other orders of the call.
     """
 
     order: DraftOrder

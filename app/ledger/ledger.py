@@ -74,7 +74,6 @@ from app.ledger.tables import (
     invocation,
     metadata,
     publication,
-    returned_form,
     rulebook,
     scenarios,
     snapshot,
@@ -351,7 +350,7 @@ class Ledger:
             invocation_id = connection.execute(made_in).scalar()
             if invocation_id is None:
                 raise LedgerError("the form was not recorded: its assertion is not in the ledger")
-            kept = [stored_form(found._mapping) for found in connection.execute(before)]
+            kept = [stored_form(found._asdict()) for found in connection.execute(before)]
             last = next((each for each in kept if each.form_url == record.form_url), None)
             if last is not None and is_it(last):
                 return last.form_id
