@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,7 @@ NAME = "signpost demo"
 def demo(once: bool, port: int) -> None:
     """Start the sample payer in the sandbox, fire three sample hooks at it, and stay in the foreground."""
     url = f"http://127.0.0.1:{port}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the service ends with it
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise SettingsError(

@@ -44,7 +44,7 @@ _SIGNS = (
         ),
     ),
     _Sign(
-        _says(r"not for use when (the )?drug is self[- ]administered"),
+        _says(r"not for use when ((the )?drug is )?self[- ]administered"),
         (
             ("given", _MEDICAL | {
                 "supply_channel": "buy-bill",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +25,7 @@ from app.ledger import Ledger
 from app.ledger.publication import live_at
 from app.rulebook.rulebook import Rulebook
 from app.settings import ROOT, Settings
+from tests.servers import free_port
 
 
 @pytest.fixture
@@ -80,3 +85,21 @@ def test_a_service_that_takes_its_time_is_waited_for(requests_mock: Any, capsys:
     told = capsys.readouterr().out
     assert "it does not listen yet" in told
     assert "it says 503 no ledger" in told
+
+
+def test_no_service_stays_behind_when_it_is_ended(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "app.cli", "demo", "--port", str(port)]
+    environment = {**os.environ, "SIGNPOST_RULES_FROM": "files", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as started:
+        until = time.monotonic() + 60
+        while not listens(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        started.terminate()
+        assert started.wait(timeout=30) == 128 + signal.SIGTERM
+    assert not listens(port)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

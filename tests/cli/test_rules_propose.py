@@ -30,7 +30,7 @@ CODES = [
     ("J0006", "3", ["Unclassified sample drugs"], "Noc sample", "20260101", ""),
     ("J0007", "3", ["Injection, retired oral drug"], "Retired", "20100101", "20260401"),
     ("J0008", "3", ["Injection, plainmab, 10 mg"], "Plainmab", "20260101", ""),
-    ("J1745", "3", ["Known infusion, not for use when drug is self-administered"], "Known", "20260101", ""),
+    ("J1745", "3", ["Known infusion, not for use when self administered"], "Known", "20260101", ""),
     ("D0001", "3", ["Oral something of the dentists, a drug"], "Dental", "20260101", ""),
 ]  # fmt: skip
 NAMES = ("LONG DESCRIPTION", "SHORT DESCRIPTION", "ADD DT", "ACT EFF DT", "TERM DT", "ACTION CD")
