@@ -26,6 +26,7 @@ from app.settings import ROOT, Settings
 from tests.ehr_actions import COVERAGE_INFORMATION, example
 from tests.servers import free_port
 
+WORKERS = Settings.model_fields["workers"].default
 _numbers = itertools.count(1)
 
 
@@ -156,6 +157,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         service = Service(f"http://127.0.0.1:{port}", process, tmp_path / "data", rules, settings.get("database_url"))
         running.append(service)
         wait_until(lambda: service.ready(), "the service is ready", 120)
+        # The first worker answers before the last is forked.
+        forked = int(settings.get("workers", WORKERS))
+        wait_until(lambda: len(service.workers()) == forked, "every worker is there", 120)
         return service
 
     yield _start
