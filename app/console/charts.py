@@ -149,7 +149,10 @@ def _totals(moves: Iterable[tuple[str, str, int]], end: int) -> dict[str, int]:
 
 def _look(word: str) -> str:
     """The colour of a benefit or of an authorization."""
-    looks = {"auth-needed": "bad", "no-auth": "good", "satisfied": "good", "conditional": "open", "neither": "none"}
+    looks = {
+        "auth-needed": "bad", "no-auth": "good", "satisfied": "good", "conditional": "open", "neither": "none",
+        "authorization needed": "bad", "no authorization needed": "good",
+    }  # fmt: skip
     known = ("medical", "pharmacy", "medical-bundled", "undetermined", "none")
     return word if word in known else looks.get(word, "plain")
 

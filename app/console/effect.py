@@ -22,7 +22,8 @@ _MOST = 60
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`drugs` and `orders` move between benefits, `authorizations` change; None where nothing does.
+    """`drugs` and real `orders` move between benefits; `authorizations` are those of real orders that change, and
+    `authorizations_of_drugs` those of drugs and services. None where nothing does.
 
     `sentences` say what is answered otherwise, `rules` which rules changed. `tried` is of the real calls that
     there were `at` an instant.
@@ -33,6 +34,7 @@ class Effect:
     drugs: Chart | None
     orders: Chart | None
     authorizations: Chart | None
+    authorizations_of_drugs: Chart | None
     tried: WhatIf
     left_out: int
     at: datetime
@@ -72,6 +74,9 @@ def _effect(
         authorizations=_flow(
             "Real orders that gain or lose authorization", "orders", _moved_orders(tried, "authorization")
         ),
+        authorizations_of_drugs=_flow(
+            "Drugs and services whose authorization changes", "subjects", _changed_authorizations(told)
+        ),
         tried=tried,
         left_out=max(0, len(sentences) - _MOST),
         at=now,
@@ -82,6 +87,14 @@ def _moved_drugs(told: Difference) -> Counter[tuple[str, str]]:
     """Each drug once for a move, in however many ways it makes it."""
     moved = {(change.road, subject) for change in told.answers if change.road for subject in change.subjects}
     return Counter(road for road, _ in moved)
+
+
+def _changed_authorizations(told: Difference) -> Counter[tuple[str, str]]:
+    """Each drug or service once for a change, in however many ways it makes it."""
+    changed = {
+        (each.authorization, subject) for each in told.answers if each.authorization for subject in each.subjects
+    }
+    return Counter(authorization for authorization, _ in changed)
 
 
 def _moved_orders(tried: WhatIf, aspect: str) -> Counter[tuple[str, str]]:

@@ -52,7 +52,8 @@ class AnswerChange:
     """One change of answers. `since` None: from the first day looked at; `until` None: open end, else half-open.
 
     `lines` and `plans` are empty where all are meant; `when` holds what else must be so, by column. `rules` decide;
-    where one of the rows `unless` decides, which rank higher, the answer stays as it was.
+    where one of the rows `unless` decides, which rank higher, the answer stays as it was. `authorization` is what was
+    and what is said of it, where that differs.
     """
 
     subjects: tuple[str, ...]
@@ -65,6 +66,7 @@ class AnswerChange:
     changes: tuple[str, ...]
     rules: tuple[str, ...]
     unless: tuple[str, ...] = ()
+    authorization: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class _Told:
     rules: frozenset[str]
     winner: str | None
     rank: Rank | None
+    authorization: tuple[str, str] | None
     unless: frozenset[str] = frozenset()
 
     @property
@@ -169,7 +172,10 @@ def _compared(leaf: Leaf, old: Rulebook, new: Rulebook) -> _Told:
     rules = frozenset(_deciding(leaf.old, old, leaf.new, new))
     ranks = [rank for each, book in ((leaf.old, old), (leaf.new, new)) if (rank := _rank(each, book)) is not None]
     winner = leaf.new.route.rule_id if leaf.new.route is not None else None
-    return _Told((leaf.subject.name,), leaf.part, road, changes, rules, winner, min(ranks, default=None))
+    said = (_authorization_in_short(leaf.old), _authorization_in_short(leaf.new))
+    authorization = said if said[0] != said[1] else None
+    rank = min(ranks, default=None)
+    return _Told((leaf.subject.name,), leaf.part, road, changes, rules, winner, rank, authorization)
 
 
 def _rank(ruled: Ruled, book: Rulebook) -> Rank | None:
@@ -245,6 +251,11 @@ def _authorization(ruled: Ruled) -> str:
     if route.track in ("medical", "medical-bundled", "pharmacy"):
         return _AUTHORIZATION.get(route.pa or "", "no rule says whether authorization is needed")
     return "not covered" if route.track == "none" else "authorization depends on what is missing"
+
+
+def _authorization_in_short(ruled: Ruled) -> str:
+    """The same for a picture: which policy decides is left to the sentences."""
+    return "a policy decides" if ruled.policy is not None else _authorization(ruled)
 
 
 def _range(policy: Policy) -> str:
@@ -371,6 +382,7 @@ def _spans(told: _Told, since: date) -> Iterator[AnswerChange]:
             changes=told.changes,
             rules=tuple(sorted(told.rules)),
             unless=tuple(sorted(told.unless)),
+            authorization=told.authorization,
         )
 
 

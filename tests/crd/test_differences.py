@@ -63,6 +63,17 @@ def found(new: Rulebook, old: Rulebook = OLD) -> Difference:
 
 
 @pytest.mark.parametrize(
+    ("new", "authorization"),
+    [
+        (book(pen={"pa": "yes"}), (NO, YES)),
+        (book(pen={"handoff": "part-d"}), None),
+    ],
+)
+def test_what_was_said_of_authorization_is_told_apart(new: Rulebook, authorization: tuple[str, str] | None) -> None:
+    assert {each.authorization for each in found(new).answers} == {authorization}
+
+
+@pytest.mark.parametrize(
     ("new", "sentences"),
     [
         (book(), []),
