@@ -151,7 +151,7 @@ def _look(word: str) -> str:
     """The colour of a benefit or of an authorization."""
     looks = {
         "auth-needed": "bad", "no-auth": "good", "satisfied": "good", "conditional": "open", "neither": "none",
-        "authorization needed": "bad", "no authorization needed": "good",
+        "needed": "bad", "not needed": "good", "depends": "open",
     }  # fmt: skip
     known = ("medical", "pharmacy", "medical-bundled", "undetermined", "none")
     return word if word in known else looks.get(word, "plain")

@@ -30,6 +30,15 @@ _AUTHORIZATION = {
     "conditional": "authorization depends on what is missing",
     "performer": "authorization needed, started by the performer",
 }
+# The same where there is room for a word or two.
+_IN_SHORT = {
+    _AUTHORIZATION["yes"]: "needed",
+    _AUTHORIZATION["no"]: "not needed",
+    _AUTHORIZATION["conditional"]: "depends",
+    _AUTHORIZATION["performer"]: "by the performer",
+    "no rule says whether authorization is needed": "no rule says",
+    "no policy speaks": "no policy",
+}
 _DIMENSIONS = {
     "route": "route",
     "dose_form": "form",
@@ -254,8 +263,11 @@ def _authorization(ruled: Ruled) -> str:
 
 
 def _authorization_in_short(ruled: Ruled) -> str:
-    """The same for a picture: which policy decides is left to the sentences."""
-    return "a policy decides" if ruled.policy is not None else _authorization(ruled)
+    """The same in a word or two; which policy decides is left to the sentences."""
+    if ruled.policy is not None:
+        return "by policy"
+    words = _authorization(ruled)
+    return _IN_SHORT.get(words, words)
 
 
 def _range(policy: Policy) -> str:
