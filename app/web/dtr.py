@@ -6,6 +6,7 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import MethodNotAllowed, UnsupportedMediaType
 
 from app.dtr.capability import SEARCH, capability_statement, davinci_configuration, smart_configuration
 from app.dtr.draft import Version
@@ -28,7 +29,7 @@ def questionnaire_package(version: str) -> Response:
     """The forms for an order, each with its draft response and all that it builds on."""
     spoken, base = _spoken(version)
     client = client_allowed("Questionnaire", "r", base)
-    return _fhir(_service().package(request.get_data(cache=False), spoken, base, client))
+    return _fhir(_service().package(_body(), spoken, base, client))
 
 
 @blueprint.post("/Questionnaire/$next-question")
@@ -36,7 +37,7 @@ def next_question(version: str) -> Response:
     """The next questions of an adaptive form, as the response itself: not in Parameters."""
     spoken, base = _spoken(version)
     client = client_allowed("Questionnaire", "r", base)
-    return _fhir(_service().next_question(request.get_data(cache=False), spoken, base, client))
+    return _fhir(_service().next_question(_body(), spoken, base, client))
 
 
 @blueprint.post("/Questionnaire/$log-questionnaire-errors")
@@ -44,7 +45,7 @@ def log_questionnaire_errors(version: str) -> Response:
     """What a client could not do with a form."""
     _, base = _spoken(version)
     client = client_allowed("Questionnaire", "r", base)
-    _service().log_errors(request.get_data(cache=False), client)
+    _service().log_errors(_body(), client)
     return Response(status=204)
 
 
@@ -53,7 +54,7 @@ def questionnaire_response(version: str) -> Response:
     """A completed form comes back."""
     spoken, base = _spoken(version)
     client = client_allowed("QuestionnaireResponse", "c", base)
-    body = request.get_data(cache=False)
+    body = _body()
     form_id, outcome = _service().take(body, request.args.get("context"), spoken, client)
     response = _fhir(outcome, 201)
     response.headers["Location"] = f"{base}/QuestionnaireResponse/{form_id}"
@@ -65,7 +66,7 @@ def expand(version: str) -> Response:
     """The codes of a value set, all or some of them."""
     _, base = _spoken(version)
     client_allowed("ValueSet", "r", base)
-    body = request.get_data(cache=False) if request.method == "POST" else None
+    body = _body() if request.method == "POST" else None
     asked = parse_expand_request(request.args.to_dict(), body)
     return _fhir(_service().expand(asked))
 
@@ -73,6 +74,8 @@ def expand(version: str) -> Response:
 @blueprint.get("/<any(Questionnaire, Library, ValueSet):kind>/<identity>")
 def read(version: str, kind: str, identity: str) -> Response:
     """One resource by its id."""
+    if identity.startswith("$"):
+        raise MethodNotAllowed(["POST"])  # an operation, which no id begins like
     spoken, base = _spoken(version)
     client_allowed(kind, "r", base)
     return _fhir(_service().read(kind, identity, spoken, base))
@@ -138,6 +141,14 @@ def _spoken(version: str) -> tuple[Version, str]:
 def _service() -> DtrService:
     found: DtrService = current_app.extensions["dtr"]
     return found
+
+
+def _body() -> bytes:
+    """The body, which is JSON."""
+    if request.mimetype.endswith("xml"):
+        raise UnsupportedMediaType
+    body: bytes = request.get_data(cache=False)
+    return body
 
 
 def _fhir(resource: dict[str, Any], status: int = 200) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.crd.determine import place_of
 from app.errors import AuthenticationFailed, LedgerError, RequestError, StateError, TooManyCalls
@@ -13,7 +13,7 @@ from app.fhir.json import encode
 
 log = structlog.get_logger("signpost.web")
 
-_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 400: "invalid"}
+_CODES = {404: "not-found", 405: "not-supported", 415: "not-supported", 413: "too-long", 400: "invalid"}
 
 
 def register(app: Flask) -> None:
@@ -50,11 +50,17 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:
         status = error.code or 500
-        words = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+        words = {
+            404: "There is nothing at this address.",
+            405: "This address does not take that method.",
+            415: "Only JSON is spoken here: send application/fhir+json.",
+        }
         text = words.get(status, error.name)
-        return _outcome(
-            status, outcomes.operation_outcome(outcomes.issue("error", _CODES.get(status, "processing"), text))
-        )
+        issue = outcomes.issue("error", _CODES.get(status, "processing"), text)
+        response = _outcome(status, outcomes.operation_outcome(issue))
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
 
 
 def _outcome(status: int, outcome: dict[str, object]) -> Response:

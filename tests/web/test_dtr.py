@@ -222,6 +222,33 @@ def test_what_has_lapsed_is_said(app: Flask, client_2_2: DtrActions, signed: Sig
     assert [words.partition(":")[0].split(" ")[1] for words in lapsed] == ["answer", "form"]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Questionnaire/$questionnaire-package",
+        "Questionnaire/$next-question",
+        "Questionnaire/$log-questionnaire-errors",
+        "QuestionnaireResponse?context=x",
+        "ValueSet/$expand",
+    ],
+)
+def test_xml_is_not_spoken(app: Flask, version: str, address: str) -> None:
+    asked = app.test_client().post(
+        f"/fhir/dtr/{version}/{address}", data="<Parameters/>", content_type="application/fhir+xml"
+    )
+    assert asked.status_code == 415
+    assert asked.json is not None
+    assert "send application/fhir+json" in asked.json["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("operation", ["$questionnaire-package", "$next-question", "$log-questionnaire-errors"])
+def test_operations_are_posted(app: Flask, version: str, operation: str) -> None:
+    asked = app.test_client().get(f"/fhir/dtr/{version}/Questionnaire/{operation}")
+    assert (asked.status_code, asked.headers["Allow"]) == (405, "POST")
+
+
 @pytest.mark.parametrize("depth", [50, 200, 480, 5000])
 def test_deep_bodies(app: Flask, depth: int) -> None:
     """However deep the items of a response or the resources of a call are, the answer is the caller's error."""
