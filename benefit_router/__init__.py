@@ -9,7 +9,8 @@ from benefit_router.codes import Code, CodeList
 from benefit_router.columns import COLUMNS, ROUTING_TABLE, Column, Table
 from benefit_router.decision import Considered, RouteDecision, decide, derived_signals, words_for
 from benefit_router.problems import Problem
-from benefit_router.reader import Vocabulary, read_table
+from benefit_router.reader import read_table
+from benefit_router.row import Vocabulary
 from benefit_router.rule import TRACKS, Outcome, Provenance, Rule, Track
 from benefit_router.signals import MISSING, OrderSignals, Signal
 from benefit_router.spreadsheet import rows

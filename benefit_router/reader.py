@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any, Literal, TypeVar
+from operator import itemgetter
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from benefit_router.catalog import DrugCatalog
-from benefit_router.codes import Code, CodeList, as_written, fault_in
-from benefit_router.columns import BY_NAME, COLUMNS, LEVEL_WEIGHTS, Column
+from benefit_router.codes import CodeList
+from benefit_router.columns import BY_NAME, COLUMNS, LEVEL_WEIGHTS
 from benefit_router.conflicts import conflicts
 from benefit_router.problems import Problem
+from benefit_router.row import Row, Vocabulary
 from benefit_router.rule import (
     AgeRange,
     Condition,
@@ -27,21 +28,24 @@ from benefit_router.rule import (
     Stated,
 )
 from benefit_router.signals import SINGLE
-from benefit_router.spreadsheet import damage, separators, unpadded
+from benefit_router.spreadsheet import separators, unpadded
 from benefit_router.table import RoutingTable
 
 T = TypeVar("T")
+# A line of the file by its number, with the filled ones of some cells.
+_LineOf = Callable[[int, dict[str, str]], Row]
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_BILLABLE = ("HCPCS", "CPT", "CVX", "NDC", "RxNorm")
 _LEVEL_OF_SYSTEM = {"RxNorm": "scd", "NDC": "ndc11", "HCPCS": "hcpcs", "CPT": "cpt", "CVX": "cvx"}
 _SYSTEM_OF_LEVEL = {
     "ndc9": "NDC", "ndc11": "NDC", "hcpcs": "HCPCS", "cpt": "CPT", "cvx": "CVX",
     "ingredient": "RxNorm", "scdf": "RxNorm", "scd": "RxNorm", "sbd": "RxNorm",
 }  # fmt: skip
 _REQUIRED = tuple(column.name for column in COLUMNS if column.required)
-# The columns that make one part of a row each (`_Row.once`).
+# The columns that make one part of a row each (`_Part`); the name and the title are every row's own.
+_NAME = ("rule_id", "title")
+_STANDING = ("status", "band", "priority", "effective_from", "effective_to")
+_MATCH = ("match_system", "match_level", "match_code")
 _CONDITIONS = (
     *SINGLE, "drug_class", "dx", "condition_flag", "age_min", "age_max", "requires_signals", "derived_ok",
 )  # fmt: skip
@@ -57,153 +61,88 @@ _PROVENANCE = (
 _INFERRED = frozenset({"route", "dose_form", "supply_channel", "phase"})
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What the rest of the rulebook defines. A name absent from `words` is not checked."""
+class _Part(Generic[T]):
+    """One part of every row: what `read` makes of these columns, of which it sees no others.
 
-    lists: Mapping[str, CodeList] = field(default_factory=dict)
-    words: Mapping[str, Collection[str]] = field(default_factory=dict)
+    Rows that agree in their cells share it, for a large table repeats itself in all but its names and codes. What has a
+    problem is read again, so that every row is told of it.
+    """
 
+    def __init__(self, read: Callable[[Row], T | None], names: Iterable[str], header: list[str], line: _LineOf) -> None:
+        self._read = read
+        self._line = line
+        self._places = [(name, header.index(name)) for name in names if name in header]
+        places = [place for _, place in self._places]
+        self._cells_of: Callable[[list[str]], object] = itemgetter(*places) if places else lambda _: ()
+        self._made: dict[object, T] = {}
 
-@dataclass(slots=True)
-class _Row:
-    """One line while it is being read: cells by column, and the problems found so far."""
-
-    file: str
-    line: int
-    cells: dict[str, str]
-    vocabulary: Vocabulary
-    problems: list[Problem]
-    shared: dict[tuple[object, ...], Any]
-
-    def once(self, read: Callable[[_Row], T], names: tuple[str, ...]) -> T:
-        """What `read` makes of the cells of these columns: it sees no others, so rows that agree in them share it.
-
-        A large table repeats itself in all but its names and codes. Whatever has a problem is read again, so that
-        every row is told of it.
-        """
-        cells = self.cells
-        key = (read, *[cells.get(name) for name in names])
-        found: T | None = self.shared.get(key)
-        if found is not None:
-            return found
-        before = len(self.problems)
-        seen = {name: cells[name] for name in names if name in cells}
-        made = read(_Row(self.file, self.line, seen, self.vocabulary, self.problems, self.shared))
-        if len(self.problems) == before:
-            self.shared[key] = made
+    def of(self, number: int, cells: list[str]) -> T | None:
+        """The part of this line; None, with problems, when it is wrong."""
+        key = self._cells_of(cells)
+        made = self._made.get(key)
+        if made is None and (made := self.read(number, cells)) is not None:
+            self._made[key] = made
         return made
 
-    def complain(self, column: str | None, message: str, remedy: str) -> None:
-        self.problems.append(Problem(self.file, self.line, column, message, remedy))
+    def read(self, number: int, cells: list[str]) -> T | None:
+        """The same, of a part that hardly two rows share."""
+        row = self._line(number, {name: value for name, place in self._places if (value := cells[place].strip())})
+        before = len(row.problems)
+        for name, _ in self._places:
+            if BY_NAME[name].required and name not in row.cells:
+                row.complain(name, "The cell is empty.", f"Fill it, for example '{BY_NAME[name].example}'.")
+        made = self._read(row)
+        return made if len(row.problems) == before else None
 
-    def text(self, name: str) -> str:
-        return self.cells.get(name, "")
 
-    def word(self, name: str) -> str | None:
-        """A cell with one value out of a closed list or a vocabulary."""
-        value = self.cells.get(name)
-        if value is None:
+class _Standing(NamedTuple):
+    """Whether a row speaks, when, and before which others."""
+
+    status: str
+    band: int
+    priority: int
+    effective_from: date
+    effective_to: date | None
+
+
+class _Rows:
+    """Makes rules of the lines under one header."""
+
+    def __init__(self, header: list[str], line: _LineOf) -> None:
+        self._name = _Part(_name, _NAME, header, line)
+        self._standing = _Part(_standing, _STANDING, header, line)
+        self._match = _Part(_match, _MATCH, header, line)
+        self._conditions = _Part(_conditions, _CONDITIONS, header, line)
+        self._outcome = _Part(_outcome, _OUTCOME, header, line)
+        self._provenance = _Part(_provenance, _PROVENANCE, header, line)
+
+    def rule(self, number: int, cells: list[str]) -> Rule | None:
+        """The rule of an approved line; None for another, and, with problems, for one that is wrong."""
+        # All are read before any is judged: a line is told of everything that is wrong with it.
+        name, standing = self._name.read(number, cells), self._standing.of(number, cells)
+        match, conditions = self._match.of(number, cells), self._conditions.of(number, cells)
+        outcome, provenance = self._outcome.of(number, cells), self._provenance.of(number, cells)
+        if not (name and standing and match and conditions and outcome and provenance):
             return None
-        self._check_word(BY_NAME[name], value)
-        return value
-
-    def words(self, name: str) -> frozenset[str]:
-        """A cell with several values separated by `;`; `*` or `any` is no constraint."""
-        value = self.cells.get(name)
-        if value is None or value in ("*", "any"):
-            return frozenset()
-        found = frozenset(part.strip() for part in value.split(";") if part.strip())
-        if not found:
-            self.complain(name, "The cell names nothing.", "Leave it blank, or write the values.")
-        for part in sorted(found):
-            self._check_word(BY_NAME[name], part.removeprefix("!") if name == "condition_flag" else part)
-        return found
-
-    def _check_word(self, column: Column, value: str) -> None:
-        allowed: Collection[str] = column.words
-        if column.vocabulary:
-            allowed = self.vocabulary.words.get(column.vocabulary, ())
-        if value in allowed:
-            return
-        if found := damage(column, value):
-            self.complain(column.name, *found)
-            return
-        if "," in value:
-            self.complain(column.name, f"'{value}' has a comma in it.", "Separate several values with ';'.")
-        elif allowed:
-            near = difflib.get_close_matches(value, allowed, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Allowed: {', '.join(sorted(allowed))}."
-            self.complain(column.name, f"'{value}' is not one of the values known here.", hint)
-
-    def integer(self, name: str) -> int | None:
-        value = self.cells.get(name)
-        if value is None:
+        if standing.status != "approved":
             return None
-        try:
-            return int(value)
-        except ValueError:
-            hint = f"Write a number such as {BY_NAME[name].example}."
-            self.complain(name, *(damage(BY_NAME[name], value) or (f"'{value}' is not a whole number.", hint)))
-            return None
-
-    def day(self, name: str) -> date | None:
-        value = self.cells.get(name)
-        if value is None:
-            return None
-        try:
-            if not _DATE.fullmatch(value):
-                raise ValueError
-            return date.fromisoformat(value)
-        except ValueError:
-            hint = "Write year-month-day, such as 2026-01-31 (if a spreadsheet changed it, format the column as text)."
-            self.complain(name, *(damage(BY_NAME[name], value) or (f"'{value}' is not a date.", hint)))
-            return None
-
-    def code_list(self, name: str, system: str | None) -> CodeList:
-        """Codes of one system, or a named list, in a cell that is filled."""
-        value = self.cells[name]
-        codes: list[Code] = []
-        for part in (piece.strip() for piece in value.split(";")):
-            if part.startswith("list:"):
-                found = self.vocabulary.lists.get(part[5:])
-                if found is None:
-                    near = difflib.get_close_matches(part[5:], self.vocabulary.lists, n=1)
-                    hint = f"Did you mean 'list:{near[0]}'?" if near else f"Add lists/{part[5:]}.csv."
-                    self.complain(name, f"There is no list '{part[5:]}'.", hint)
-                    continue
-                if value == part:
-                    return found
-                codes += [*found.exact, *((s, f"{p}*") for s, p in found.prefixes)]
-            elif part and system is None:
-                self.complain(name, f"'{part}' has no code system.", "Fill match_system.")
-            elif part and system is not None:
-                code = as_written(system, part)
-                if fault := fault_in(system, code):
-                    self.complain(name, *fault)
-                codes.append((system, code))
-        if not any(piece.strip() for piece in value.split(";")):
-            self.complain(name, "The cell names nothing.", "Leave it blank, or write the codes.")
-        return CodeList.of(value, codes)
-
-    def billing(self, name: str) -> tuple[Code, ...]:
-        """Codes written `HCPCS J9312` or, for HCPCS, just `J9312`."""
-        value = self.cells.get(name)
-        if value is None:
-            return ()
-        codes: list[Code] = []
-        for part in filter(None, (piece.strip() for piece in value.split(";"))):
-            named, _, text = part.rpartition(" ")
-            system = named.strip() or "HCPCS"
-            code = as_written(system, text)
-            if system not in _BILLABLE or code.endswith("*") or fault_in(system, code):
-                self.complain(
-                    name,
-                    f"'{part}' is not a billing code.",
-                    "Write 'HCPCS J9312', 'CPT 96413', 'NDC 00000000000' or 'RxNorm 121191'; several with ';'.",
-                )
-            codes.append((system, code))
-        return tuple(codes)
+        weight, codes = match
+        classes, tests, specificity = conditions
+        return Rule(
+            rule_id=name[0],
+            title=name[1],
+            band=standing.band,
+            priority=standing.priority,
+            effective_from=standing.effective_from,
+            effective_to=standing.effective_to,
+            codes=codes,
+            drug_class=classes,
+            conditions=tests,
+            outcome=outcome,
+            provenance=provenance,
+            specificity=specificity + weight,
+            line=number,
+        )
 
 
 def read_table(
@@ -214,28 +153,31 @@ def read_table(
     `file` is the name used in problems. Rows that are not `approved` are checked and left out.
     """
     problems: list[Problem] = []
-    header, rows = _rows(text, file, problems)
-    vocabulary = vocabulary or Vocabulary()
-    rules: list[Rule] = []
-    seen: dict[str, int] = {}
-    shared: dict[tuple[object, ...], Any] = {}
-    for line, cells in rows:
-        row = _Row(file, line, cells, vocabulary, problems, shared)
-        rule = _rule(row)
-        rule_id = row.text("rule_id")
-        if rule_id and rule_id in seen:
-            row.complain("rule_id", f"'{rule_id}' is also on line {seen[rule_id]}.", "Give every row its own rule_id.")
-        seen[rule_id] = line
-        if rule is not None and row.text("status") == "approved":
-            rules.append(rule)
-    if header and not any(problem.severity == "error" for problem in problems):
-        problems += conflicts(rules, file)
-    if not header or any(problem.severity == "error" for problem in problems):
+    known = vocabulary or Vocabulary()
+
+    def line(number: int, cells: dict[str, str]) -> Row:
+        return Row(file, number, cells, known, problems)
+
+    header, lines = _lines(text, file, problems)
+    if not header:
         return None, problems
-    return RoutingTable.of(rules, catalog), problems
+    rows, rules = _Rows(header, line), []
+    place, seen = header.index("rule_id"), dict[str, int]()
+    for number, cells in lines:
+        if (rule := rows.rule(number, cells)) is not None:
+            rules.append(rule)
+        rule_id = cells[place].strip()
+        if rule_id and (before := seen.setdefault(rule_id, number)) != number:
+            message = f"'{rule_id}' is also on line {before}."
+            problems.append(Problem(file, number, "rule_id", message, "Give every row its own rule_id."))
+    del rows, seen
+    if not problems:
+        problems += conflicts(rules, file)
+    return (None, problems) if problems else (RoutingTable.of(rules, catalog), problems)
 
 
-def _rows(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Iterable[tuple[int, dict[str, str]]]]:
+def _lines(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Iterable[tuple[int, list[str]]]]:
+    """The header, empty when it is wrong, and every line of as many cells that holds a row."""
     reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
     try:
         header = [name.strip() for name in next(reader)]
@@ -267,7 +209,7 @@ def _rows(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Ite
 
 def _body(
     reader: Iterable[list[str]], header: list[str], file: str, problems: list[Problem]
-) -> Iterable[tuple[int, dict[str, str]]]:
+) -> Iterable[tuple[int, list[str]]]:
     width = len(header)
     rows = iter(reader)
     while True:
@@ -279,7 +221,8 @@ def _body(
         except csv.Error as error:
             problems.append(_not_csv(file, start, error))
             return
-        if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
+        first = cells[0].lstrip() if cells else ""
+        if first.startswith("#") or (not first and not any(cell.strip() for cell in cells)):
             continue
         if len(cells) != width and len(cells := unpadded(cells, width)) != width:
             problems.append(
@@ -292,26 +235,22 @@ def _body(
                 )  # fmt: skip
             )
             continue
-        yield (
-            start,
-            {name: value for name, cell in zip(header, cells, strict=True) if (value := cell.strip())},
-        )
+        yield start, cells
 
 
 def _not_csv(file: str, line: int, error: csv.Error) -> Problem:
     return Problem(file, line, None, f"The line is not CSV: {error}.", "Check the quotation marks on this line.")
 
 
-def _rule(row: _Row) -> Rule | None:
-    before = len(row.problems)
-    for name in _REQUIRED:
-        if name not in row.cells:
-            row.complain(name, "The cell is empty.", f"Fill it, for example '{BY_NAME[name].example}'.")
+def _name(row: Row) -> tuple[str, str]:
     rule_id = row.text("rule_id")
     if rule_id and not _SLUG.fullmatch(rule_id):
         row.complain("rule_id", f"'{rule_id}' is not a plain name.", "Use lower-case letters, digits and hyphens.")
-    row.word("status")
-    band = row.integer("band")
+    return rule_id, row.text("title")
+
+
+def _standing(row: Row) -> _Standing | None:
+    status, band, priority = row.word("status"), row.integer("band"), row.integer("priority")
     if band is not None and not 0 <= band <= 7:
         row.complain("band", f"{band} is outside 0 to 7.", "See docs/rules for what each band is for.")
     start, end = row.day("effective_from"), row.day("effective_to")
@@ -321,38 +260,18 @@ def _rule(row: _Row) -> Rule | None:
             "The row ends before it begins.",
             "effective_to is the first day it no longer speaks.",
         )
-    if row.text("author") and row.text("author") == row.text("approver"):
-        row.complain("approver", "Author and approver are the same person.", "Have someone else approve the row.")
-
-    level, codes = _match(row)
-    conditions, specificity = row.once(_conditions, _CONDITIONS)
-    outcome = row.once(_outcome, _OUTCOME)
-    provenance, classes = row.once(_provenance, _PROVENANCE), row.words("drug_class")
-    if len(row.problems) > before or band is None or start is None or outcome is None:
+    if status is None or band is None or start is None:
         return None
-    return Rule(
-        rule_id=rule_id,
-        title=row.text("title"),
-        band=band,
-        priority=row.integer("priority") or 0,
-        effective_from=start,
-        effective_to=end,
-        codes=codes,
-        drug_class=classes,
-        conditions=conditions,
-        outcome=outcome,
-        provenance=provenance,
-        specificity=specificity + LEVEL_WEIGHTS.get(level, 0),
-        line=row.line,
-    )
+    return _Standing(status, band, priority or 0, start, end)
 
 
-def _match(row: _Row) -> tuple[str, CodeList | Literal["*"] | None]:
+def _match(row: Row) -> tuple[int, CodeList | Literal["*"] | None]:
+    """What the row is of, with what that adds to its specificity."""
     system, level, cell = row.word("match_system"), row.word("match_level"), row.text("match_code")
     if not cell:
-        return level or "any", None
+        return LEVEL_WEIGHTS.get(level or "any", 0), None
     if cell == "*":
-        return "any", "*"
+        return LEVEL_WEIGHTS["any"], "*"
     if level is None:
         level = "list" if cell.startswith("list:") else _LEVEL_OF_SYSTEM.get(system or "", "any")
     wanted = _SYSTEM_OF_LEVEL.get(level)
@@ -371,12 +290,13 @@ def _match(row: _Row) -> tuple[str, CodeList | Literal["*"] | None]:
             "Write 11 digits for a package; for any package of a product 9 digits and match_level ndc9 "
             "(a spreadsheet may have dropped leading zeros).",
         )
-    return level, codes
+    return LEVEL_WEIGHTS.get(level, 0), codes
 
 
-def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
-    conditions: list[Condition] = []
-    specificity = BY_NAME["drug_class"].weight if row.text("drug_class") not in ("", "*", "any") else 0
+def _conditions(row: Row) -> tuple[frozenset[str], tuple[Condition, ...], int]:
+    """Drug classes, the other conditions, and what they all add to the specificity."""
+    classes, conditions = row.words("drug_class"), list[Condition]()
+    specificity = BY_NAME["drug_class"].weight if classes else 0
     derived_ok = row.word("derived_ok") == "yes"
     for name in SINGLE:
         if name in row.cells and (allowed := row.words(name)):
@@ -398,10 +318,12 @@ def _conditions(row: _Row) -> tuple[tuple[Condition, ...], int]:
         if name not in SINGLE and name not in ("dx", "age"):
             row.complain("requires_signals", f"'{name}' is not a signal.", f"Use: {', '.join((*SINGLE, 'dx', 'age'))}.")
         conditions.append(Stated(name))
-    return tuple(conditions), specificity
+    return classes, tuple(conditions), specificity
 
 
-def _provenance(row: _Row) -> Provenance:
+def _provenance(row: Row) -> Provenance:
+    if row.text("author") and row.text("author") == row.text("approver"):
+        row.complain("approver", "Author and approver are the same person.", "Have someone else approve the row.")
     return Provenance(
         row.text("source_url"), row.text("source_section"), row.day("retrieved"), row.text("licence_note"),
         row.text("author"), row.text("approver"), row.day("approved_at"), row.text("change_ticket"),
@@ -409,7 +331,7 @@ def _provenance(row: _Row) -> Provenance:
     )  # fmt: skip
 
 
-def _outcome(row: _Row) -> Outcome | None:
+def _outcome(row: Row) -> Outcome | None:
     track, pa = row.word("track"), row.word("pa")
     if track not in BY_NAME["track"].words or (pa is not None and pa not in BY_NAME["pa"].words):
         return None
