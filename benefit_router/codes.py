@@ -45,12 +45,14 @@ def fault_in(system: str, code: str) -> tuple[str, str] | None:
 
     A code that no order can carry never matches, and a row that never matches leaves the answer to a weaker one.
     """
+    form = _FORMS.get(system)
+    if form is not None and form[0].fullmatch(code):
+        return None
     if "," in code:
         return f"'{code}' has a comma in it.", "Separate several values with ';'."
     if re.search(r"\d[eE]\+\d", code):
         return f"'{code}' was shortened by a spreadsheet.", "Format the column as text and write the code in full."
-    form = _FORMS.get(system)
-    if form is None or code.endswith("*") or form[0].fullmatch(code):
+    if form is None or code.endswith("*"):
         return None
     return f"'{code}' is not a code of {system}.", form[1]
 
@@ -74,7 +76,8 @@ class CodeList:
 
     def __post_init__(self) -> None:
         # A large table has a list for each row, of one code: they share what they have in common.
-        object.__setattr__(self, "systems", _shared(frozenset([system for system, _ in (*self.exact, *self.prefixes)])))
+        systems = frozenset([system for codes in (self.exact, self.prefixes) for system, _ in codes])
+        object.__setattr__(self, "systems", _shared(systems))
         if self.prefixes:
             starts: dict[str, tuple[str, ...]] = {}
             for system, prefix in self.prefixes:
@@ -84,14 +87,11 @@ class CodeList:
     @classmethod
     def of(cls, name: str, codes: Iterable[Code]) -> CodeList:
         """Build a list from entries, telling prefixes (`C50*`) from whole codes."""
-        exact: set[Code] = set()
-        prefixes: list[Code] = []
-        for system, code in codes:
-            if code.endswith("*"):
-                prefixes.append((system, code[:-1]))
-            else:
-                exact.add((system, code))
-        return cls(name, frozenset(exact), tuple(prefixes))
+        every = tuple(codes)
+        prefixes = tuple([(system, code[:-1]) for system, code in every if code.endswith("*")])
+        return cls(
+            name, frozenset([code for code in every if not code[1].endswith("*")] if prefixes else every), prefixes
+        )
 
     def has_any(self, codes: Iterable[Code]) -> bool:
         """Whether one of these codes is in the list."""

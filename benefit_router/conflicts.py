@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from benefit_router.codes import CodeList
 from benefit_router.problems import Problem
@@ -13,19 +14,16 @@ from benefit_router.table import indexed_codes
 def conflicts(rules: Iterable[Rule], file: str) -> list[Problem]:
     """Every pair of rows that could both hold for one order with no rank to choose between them.
 
-    Rows are only compared inside one rank and one code, so a large table stays quick to check.
+    Rows are only compared inside one code and one rank, so a large table stays quick to check.
     """
-    buckets: dict[tuple[object, ...], list[Rule]] = {}
+    about: dict[object, list[Rule]] = {}
     for rule in rules:
-        keys: list[object] = list(indexed_codes(rule)) or [
-            rule.codes.name if isinstance(rule.codes, CodeList) else rule.codes
-        ]
-        for key in keys:
-            buckets.setdefault((rule.rank[:4], key), []).append(rule)
+        for key in tuple(indexed_codes(rule)) or (rule.codes.name if isinstance(rule.codes, CodeList) else rule.codes,):
+            about.setdefault(key, []).append(rule)
     found: dict[tuple[str, str], Problem] = {}
-    for bucket in buckets.values():
-        for position, first in enumerate(bucket):
-            for second in bucket[position + 1 :]:
+    for equals in chain.from_iterable(_by_rank(same) for same in about.values() if len(same) > 1):
+        for position, first in enumerate(equals):
+            for second in equals[position + 1 :]:
                 if first.outcome != second.outcome and can_meet(first, second):
                     found[(first.rule_id, second.rule_id)] = Problem(
                         file,
@@ -36,6 +34,13 @@ def conflicts(rules: Iterable[Rule], file: str) -> list[Problem]:
                         "Make one of them more specific, or give one a higher priority.",
                     )
     return list(found.values())
+
+
+def _by_rank(rules: Iterable[Rule]) -> Iterable[list[Rule]]:
+    ranked: dict[tuple[object, ...], list[Rule]] = {}
+    for rule in rules:
+        ranked.setdefault(rule.rank[:4], []).append(rule)
+    return ranked.values()
 
 
 def can_meet(first: Rule, second: Rule) -> bool:

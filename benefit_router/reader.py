@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Generic, Literal, NamedTuple, TypeVar
 
@@ -72,6 +74,7 @@ class _Part(Generic[T]):
         self._read = read
         self._line = line
         self._places = [(name, header.index(name)) for name in names if name in header]
+        self._required = [name for name, _ in self._places if BY_NAME[name].required]
         places = [place for _, place in self._places]
         self._cells_of: Callable[[list[str]], object] = itemgetter(*places) if places else lambda _: ()
         self._made: dict[object, T] = {}
@@ -88,8 +91,8 @@ class _Part(Generic[T]):
         """The same, of a part that hardly two rows share."""
         row = self._line(number, {name: value for name, place in self._places if (value := cells[place].strip())})
         before = len(row.problems)
-        for name, _ in self._places:
-            if BY_NAME[name].required and name not in row.cells:
+        for name in self._required:
+            if name not in row.cells:
                 row.complain(name, "The cell is empty.", f"Fill it, for example '{BY_NAME[name].example}'.")
         made = self._read(row)
         return made if len(row.problems) == before else None
@@ -153,15 +156,10 @@ def read_table(
     `file` is the name used in problems. Rows that are not `approved` are checked and left out.
     """
     problems: list[Problem] = []
-    known = vocabulary or Vocabulary()
-
-    def line(number: int, cells: dict[str, str]) -> Row:
-        return Row(file, number, cells, known, problems)
-
     header, lines = _lines(text, file, problems)
     if not header:
         return None, problems
-    rows, rules = _Rows(header, line), []
+    rows, rules = _Rows(header, partial(Row, file, vocabulary or Vocabulary(), problems)), []
     place, seen = header.index("rule_id"), dict[str, int]()
     for number, cells in lines:
         if (rule := rows.rule(number, cells)) is not None:
@@ -178,7 +176,7 @@ def read_table(
 
 def _lines(text: str, file: str, problems: list[Problem]) -> tuple[list[str], Iterable[tuple[int, list[str]]]]:
     """The header, empty when it is wrong, and every line of as many cells that holds a row."""
-    reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
+    reader = csv.reader(_physical_lines(text.removeprefix("\ufeff")), strict=True)
     try:
         header = [name.strip() for name in next(reader)]
     except StopIteration:
@@ -189,7 +187,7 @@ def _lines(text: str, file: str, problems: list[Problem]) -> tuple[list[str], It
         return [], []
     while header and not header[-1]:
         header.pop()
-    if separated := separators(text.partition("\n")[0], file, 1):
+    if separated := separators(next(_physical_lines(text)), file, 1):
         problems.append(separated)
         return [], []
     for position, name in enumerate(header):
@@ -205,6 +203,19 @@ def _lines(text: str, file: str, problems: list[Problem]) -> tuple[list[str], It
     if problems:
         return [], []
     return header, _body(reader, header, file, problems)
+
+
+def _physical_lines(text: str) -> Iterator[str]:
+    """The lines with their ends, split a piece at a time: all at once would be the text of a large table again."""
+    return chain.from_iterable(piece.splitlines(keepends=True) for piece in _pieces(text, 1 << 20))
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + size) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def _body(

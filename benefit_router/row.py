@@ -30,10 +30,10 @@ class Row:
     """The filled cells of one line, or of some of its columns, and the problems found in the file so far."""
 
     file: str
-    line: int
-    cells: Mapping[str, str]
     vocabulary: Vocabulary
     problems: list[Problem]
+    line: int
+    cells: Mapping[str, str]
 
     def complain(self, column: str | None, message: str, remedy: str) -> None:
         self.problems.append(Problem(self.file, self.line, column, message, remedy))
@@ -105,7 +105,8 @@ class Row:
         """Codes of one system, or a named list, in a cell that is filled."""
         value = self.cells[name]
         codes: list[Code] = []
-        for part in (piece.strip() for piece in value.split(";")):
+        parts = [piece.strip() for piece in value.split(";")]
+        for part in parts:
             if part.startswith("list:"):
                 found = self.vocabulary.lists.get(part[5:])
                 if found is None:
@@ -123,7 +124,7 @@ class Row:
                 if fault := fault_in(system, code):
                     self.complain(name, *fault)
                 codes.append((system, code))
-        if not any(piece.strip() for piece in value.split(";")):
+        if not any(parts):
             self.complain(name, "The cell names nothing.", "Leave it blank, or write the codes.")
         return CodeList.of(value, codes)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from benefit_router.catalog import Candidates, DrugCatalog
 from benefit_router.codes import Code
@@ -118,13 +117,18 @@ def indexed_codes(rule: Rule) -> Iterator[Code]:
 
 def _contested(ranked: Iterable[Rule]) -> Iterator[str]:
     """Dates and conditions are not looked at: this is settled once, at load, and errs towards contested."""
-    above: set[tuple[Track, Authorization | None]] = set()
-    for _, group in groupby(ranked, key=lambda rule: rule.rank[:4]):
-        equals = list(group)
-        above |= {(rule.outcome.track, rule.outcome.pa) for rule in equals if not rule.for_any_order}
-        for rule in equals:
-            if rule.for_any_order and above - {(rule.outcome.track, rule.outcome.pa)}:
-                yield rule.rule_id
+    general: list[Rule] = []
+    strongest: dict[tuple[Track, Authorization | None], tuple[int, ...]] = {}
+    for rule in ranked:
+        decided = (rule.outcome.track, rule.outcome.pa)
+        if rule.for_any_order:
+            general.append(rule)
+        elif decided not in strongest:
+            strongest[decided] = rule.rank[:4]
+    for rule in general:
+        others = (rank for decided, rank in strongest.items() if decided != (rule.outcome.track, rule.outcome.pa))
+        if any(rank <= rule.rank[:4] for rank in others):
+            yield rule.rule_id
 
 
 def _class_agrees(rule: Rule, classes: frozenset[str]) -> bool:

@@ -190,6 +190,7 @@ def _passed_over(rules: Path) -> Iterator[Problem]:
 
 def build(files: Mapping[str, str]) -> Loaded:
     """Build a rulebook from texts. Pure: the same texts give the same rulebook, so a past answer can be replayed."""
+    digest = content_hash(files)  # first: the bytes of a large table and its rows need not be in memory at once
     problems = [problem for path, text in files.items() for problem in check_encoding(text, path)]
     payer_document = _document(files, "payer.yaml", "payer", problems)
     payer = build_payer(payer_document, problems) if payer_document else None
@@ -227,7 +228,6 @@ def build(files: Mapping[str, str]) -> Loaded:
     problems += check_forms(guidance, set(_named_by_answers(policies, table)))
     if table is None or any(problem.severity == "error" for problem in problems):
         return Loaded(None, tuple(problems))
-    digest = content_hash(files)
     rulebook = Rulebook(
         hash=digest,
         label=digest[:12],
@@ -254,8 +254,9 @@ def content_hash(files: Mapping[str, str]) -> str:
     """SHA-256 over the paths and texts, in path order."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(f"{path}\0{len(files[path].encode())}\0".encode())
-        digest.update(files[path].encode())
+        content = files[path].encode()
+        digest.update(f"{path}\0{len(content)}\0".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 

@@ -429,3 +429,14 @@ def test_rows_that_agree_share_their_parts_and_each_is_told_of_its_faults() -> N
     wrong = ({"rule_id": name, "track": "medcal"} for name in "ab")
     _, problems = read_table(table_text(*wrong), file=FILE)
     assert [(problem.line, problem.column) for problem in problems] == [(2, "track"), (3, "track")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_longer_than_what_is_split_at_once(end: str) -> None:
+    """Every line is counted, also where the text is cut into pieces, and a cell may go on over the cut."""
+    title = "x" * 999 + "\ny"
+    count = 1200
+    text = table_text(*({"rule_id": f"row-{n}", "title": title} for n in range(count)), {"band": "nine"})
+    assert len(text) > 1 << 20
+    _, problems = read_table(text.replace("\n", end), file=FILE)
+    assert [(problem.line, problem.column) for problem in problems] == [(2 * count + 2, "band")]

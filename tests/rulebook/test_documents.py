@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from app.rulebook import documents
 from app.rulebook.documents import MAX_DEPTH, check_encoding, read_document
+from app.settings import ROOT
 
 
 def read(text: str) -> Any:
@@ -190,3 +192,31 @@ def test_as_deep_as_any_rule_file_needs() -> None:
 def test_encoding(raw: bytes, line: int | None) -> None:
     found = check_encoding(raw.decode("utf-8", errors="replace"), "f.yaml")
     assert [problem.line for problem in found] == ([] if line is None else [line])
+
+
+RULE_FILES = [*sorted((ROOT / "rules").rglob("*.yaml")), *sorted((ROOT / "questionnaires").rglob("*.yaml"))]
+HARD = [
+    "a: b\tc\n",
+    "\ta: 1\n",
+    "a: [1, 2\n",
+    "a: 'é😀'\nb: {c: d, e: [f, ~]}\n",
+    "? a\n: b\n",
+    "a: |\n  one\n\n  two\nb: >-\n  three\n  four\n",
+    "a: \x07\n",
+    "a: \ud800\n",
+    "a: &b c\n",
+    "a: !!int 1\n",
+    "a: b: c\n",
+    "a: 1\na: 2\n",
+    "%YAML 1.1\n---\na: 1\n---\nb: 2\n",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", [*(path.read_text() for path in RULE_FILES), *HARD], ids=lambda text: repr(text[:24]))
+def test_with_and_without_libyaml(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data, places and messages are the same."""
+    assert documents.yaml.__with_libyaml__
+    fast = read_document(text, "f.yaml")
+    monkeypatch.setattr(documents.yaml, "__with_libyaml__", False)
+    assert read_document(text, "f.yaml") == fast
