@@ -32,20 +32,25 @@ def ledger() -> None:
 def show(answer_id: str, data_dir: Path | None, with_request: bool) -> None:
     """Print what was asked, which rules matched and what was answered: one assertion, or a whole call by its id."""
     store = open_ledger(settings_from(data_dir=data_dir))
-    found = store.assertion(answer_id)
-    if found is None:
+    told = store.told_under(answer_id)
+    if not told:
         _show_call(store, answer_id, with_request=with_request)
         return
-    invocation = store.invocation(found.invocation_id)
+    invocation = store.invocation(told[0].invocation_id)
     if invocation is None:
         click.echo(f"The call of {answer_id} is not in the ledger.", err=True)
         sys.exit(1)
-    note_reading(store, "answer", answer_id, found.member_id)
-    for line in _told(found, invocation):
+    note_reading(store, "answer", answer_id, told[0].member_id)
+    for line in _told(told[0], invocation):
         click.echo(line)
     for form in store.forms_returned_for(answer_id):
         when = f"{form.received_at:%Y-%m-%d %H:%M:%S} UTC"
         click.echo(f"Form back   {form.questionnaire}, {form.status}, {when}, from {form.client}")
+    for later in told[1:]:
+        made_in = store.invocation(later.invocation_id)
+        if made_in is not None:
+            click.echo("\nA completed form changed the answer, and the client was told so under the same id:")
+            click.echo("\n".join(_told(later, made_in)))
     if with_request and invocation.request is not None:
         click.echo(invocation.request)
 
@@ -206,6 +211,7 @@ def _told(found: StoredAssertion, invocation: StoredInvocation) -> list[str]:
     facts, answer = decode(found.facts), decode(found.answer)["determination"]
     lines = [
         f"Assertion   {found.assertion_id}",
+        *([f"Told as     {found.told_as}"] if found.told_as else []),
         f"Asked       {invocation.received_at:%Y-%m-%d %H:%M:%S} UTC, {invocation.hook}",
         f"Call        {invocation.invocation_id}, HTTP {invocation.status} after {invocation.answered_in_ms:.1f} ms",
         f"Order       {found.order_ref}, {facts.get('words', '')}",

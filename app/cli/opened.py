@@ -1,4 +1,4 @@
-"""The ledger that a command reads."""
+"""The ledger that a command reads, and what it must say of an answer that is not the last word."""
 
 from __future__ import annotations
 
@@ -18,3 +18,16 @@ def open_ledger(settings: Settings) -> Ledger:
     ledger = Ledger.open(settings.ledger_url, Encryption.of_settings(settings), synchronous=settings.sqlite_synchronous)
     click.get_current_context().call_on_close(ledger.close)
     return ledger
+
+
+def say_what_holds(ledger: Ledger, assertion_id: str) -> None:
+    """Say on the error stream when a completed form changed an answer since, under the same id."""
+    told = ledger.told_under(assertion_id)
+    if len(told) > 1:
+        last = told[-1]
+        words = " ".join(filter(None, (last.covered, last.pa_needed)))
+        click.echo(
+            f"A completed form changed this answer since. Under the same id the client was told {words}: that answer is"
+            f" kept as {last.assertion_id}.",
+            err=True,
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.cli.ledger import data_dir
-from app.cli.opened import open_ledger
+from app.cli.opened import open_ledger, say_what_holds
 from app.cli.options import settings_from
 from app.cli.reading import note_reading
 
@@ -28,6 +28,7 @@ def replay(answer_id: str, data_dir: Path | None, response: bool) -> None:
     replayed = give_again(ledger, answer_id)
     call = replayed.call
     click.echo(f"Call        {call.invocation_id}, {call.service_id}, {call.received_at:%Y-%m-%d %H:%M:%S} UTC")
+    say_what_holds(ledger, answer_id)
     click.echo(f"Rulebook    {replayed.rulebook.label} ({replayed.rulebook.hash})")
     made = ledger.assertions_of(call.invocation_id)
     for each in made:

@@ -206,7 +206,9 @@ class Answering:
         rulebook = self.sources.rulebook
         facts = one.play.facts if one.play is not None else None
         fresh = finished(one.determination, request.hook, self.today)
-        promised = promise(facts, fresh, self.sources.earlier, rulebook, self.today)
+        # A client that is not sent the order anew knows by the id alone what it is to replace (davinci-dtr spec-47).
+        keeps_id = self.only is not None
+        promised = promise(facts, fresh, self.sources.earlier, rulebook, self.today, keeps_id=keeps_id)
         given = self._give(request, one.order, promised, _reference_to(coverage))
         self.given.append(given)
         self.tracks.append(given.determination.route.track if given.determination.route else "-")
@@ -215,10 +217,13 @@ class Answering:
         if given.action is None and not promised.standing and self.only is None:
             return given
         forms = tuple(dict.fromkeys(form for each in given.determination.answers for form in each.questionnaires))
-        if promised.standing and given.action is not None:
-            self.honoured.append(given.assertion_id)
+        if promised.assertion_id is not None and given.action is not None:
+            self.honoured.append(promised.assertion_id)
         if forms or not promised.standing:
-            record = assertion_record(facts, given, rulebook, today=self.today, supersedes=promised.supersedes)
+            own_id = promised.assertion_id or (self.sources.new_id() if promised.told_as is not None else None)
+            record = assertion_record(
+                facts, given, rulebook, today=self.today, supersedes=promised.supersedes, assertion_id=own_id
+            )
             self.assertions += [record] if not promised.standing else []
             self.asking += [(record, one, forms)] if forms else []
         return given
@@ -234,7 +239,7 @@ class Answering:
             rulebook=self.sources.rulebook,
             today=self.today,
             new_id=self.sources.new_id,
-            standing=promised.assertion_id,
+            told_as=promised.told_as,
             given_on=promised.given_on,
         )
 

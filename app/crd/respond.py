@@ -41,7 +41,7 @@ _OFFICE_DOCUMENTS = frozenset({"clinical", "admin", "conditional"})
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A determination as it leaves, one repetition an answer.
+    """A determination as it leaves under a coverage-assertion-id, one repetition an answer.
 
     `action` None: the order already says so, and nothing is sent or promised anew.
     """
@@ -65,15 +65,16 @@ def give(
     rulebook: Rulebook,
     today: date,
     new_id: Callable[[], str],
-    standing: str | None = None,
+    told_as: str | None = None,
     given_on: date | None = None,
 ) -> Given:
     """The system action for one order: the order as received with coverage-information added (resp-37).
 
-    `standing` is the assertion id of an earlier answer that is given again, `given_on` the day it was first given.
+    `told_as` is the assertion id that an earlier answer was told under, when this is told under it too; `given_on` the
+    day that an answer given again was first given.
     """
     determination = finished(determination, hook, today)
-    assertion_id = standing or new_id()
+    assertion_id = told_as or new_id()
     day = given_on or today
     repetitions = tuple(
         Repetition(answer, coverage, assertion_id, day, determination.expires, dependencies)

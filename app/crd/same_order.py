@@ -23,9 +23,7 @@ _UNSAVED = frozenset({"draft", "proposed", "planned"})
 
 def is_named(facts: OrderFacts, assertion: StoredAssertion) -> bool:
     """Whether the order has the id of the one that was answered, or bears the answer."""
-    return facts.order.key == assertion.order_ref or assertion.assertion_id in assertion_ids(
-        stated(facts.order.resource)
-    )
+    return facts.order.key == assertion.order_ref or assertion.told_id in assertion_ids(stated(facts.order.resource))
 
 
 def asks_the_same(facts: OrderFacts, assertion: StoredAssertion) -> bool:

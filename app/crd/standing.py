@@ -28,12 +28,16 @@ _OPEN = frozenset({"conditional", "indeterminate"})
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The determination to give, and under which assertion. `standing`: it was given before and still holds."""
+    """The determination to give, and under which assertion. `standing`: it was given before and still holds.
+
+    `told_as` is the id to tell it under, None for a new one.
+    """
 
     determination: Determination
     assertion_id: str | None = None
     given_on: date | None = None
     supersedes: str | None = None
+    told_as: str | None = None
 
     @property
     def standing(self) -> bool:
@@ -53,19 +57,25 @@ _decoder = msgspec.json.Decoder(KeptAnswer)
 
 
 def promise(
-    facts: OrderFacts | None, fresh: Determination, earlier: Earlier, rulebook: Rulebook, today: date
+    facts: OrderFacts | None,
+    fresh: Determination,
+    earlier: Earlier,
+    rulebook: Rulebook,
+    today: date,
+    *,
+    keeps_id: bool = False,
 ) -> Promise:
     """The standing answer when member, order content and rulebook are the same and nothing new is known; else `fresh`.
 
     An answer that was definite stands when the data behind it merely cannot be read now. A new answer names the one it
-    takes the place of.
+    takes the place of, and with `keeps_id` is told under the same id.
     """
     if facts is None or facts.match.member is None or not facts.match.member.member_id:
         return Promise(fresh)
     found = earlier(facts.match.member.member_id, facts.order.key, f"Coverage/{facts.coverage.get('id')}")
     if found is None:
         return Promise(fresh)
-    anew = Promise(fresh, supersedes=found.assertion_id)
+    anew = Promise(fresh, supersedes=found.assertion_id, told_as=found.told_id if keeps_id else None)
     if found.content_hash != content_hash(facts.order.resource) or (found.expires_on or today) < today:
         return anew
     kept = kept_answer(found)
@@ -73,7 +83,7 @@ def promise(
         return anew
     if kept.determination.answers != fresh.answers and not (_unread(fresh) and _definite(kept.determination)):
         return anew
-    return Promise(kept.determination, found.assertion_id, kept.given_on)
+    return Promise(kept.determination, found.assertion_id, kept.given_on, told_as=found.told_id)
 
 
 def content_hash(order: dict[str, Any]) -> str:

@@ -23,15 +23,19 @@ def assertion_record(
     *,
     today: date | None = None,
     supersedes: str | None = None,
+    assertion_id: str | None = None,
 ) -> AssertionRecord:
-    """The ledger's record of one determination. `facts` None: it was never got as far as facts."""
+    """The ledger's record of one determination. `facts` None: it was never got as far as facts.
+
+    `assertion_id`: its own, where the client is told that of an earlier one.
+    """
     determination = given.determination
     route = determination.route
     first = determination.answers[0]
     resource = given.action["resource"] if given.action else b""
     coverage = facts.coverage.get("id") if facts is not None else None
     return AssertionRecord(
-        assertion_id=given.assertion_id,
+        assertion_id=assertion_id or given.assertion_id,
         order_ref=determination.order_key,
         coverage_ref=f"Coverage/{coverage}" if coverage else "Coverage",
         member_id=facts.match.member.member_id if facts is not None and facts.match.member else None,
@@ -47,6 +51,7 @@ def assertion_record(
             {"determination": determination, "rulebook": rulebook.label if rulebook else None, "given_on": today}
         ),
         supersedes=supersedes,
+        told_as=given.assertion_id if assertion_id not in (None, given.assertion_id) else None,
     )
 
 

@@ -124,18 +124,15 @@ def _by_canonical(
     request: PackageRequest, promised: Promised | None, rulebook: Rulebook, asked: Asked
 ) -> Iterable[Wanted]:
     """The forms named; a version that is not live any more is still there where the context was answered by it."""
+    told = promised.every if promised is not None else ()
     for canonical in request.questionnaires:
-        for source in dict.fromkeys((rulebook, *([promised.rulebook] if promised is not None else []))):
+        for source in dict.fromkeys((rulebook, *(each.rulebook for each in told))):
             form = form_of(canonical, source)
             if form is not None:
-                of_context = promised is not None and form in promised.forms
-                yield Wanted(
-                    form,
-                    source,
-                    request.orders,
-                    promised.purposes if promised is not None and of_context else (),
-                    promised if of_context else None,
-                )
+                # One that has changed the answer may be done again, though it is not asked for any more (spec-45).
+                asking = next((each for each in told if form in each.forms), None)
+                purposes = asking.purposes if asking is not None else ()
+                yield Wanted(form, source, request.orders, purposes, promised if asking is not None else None)
                 break
         else:
             words = f"There is no form {canonical[:300]}."

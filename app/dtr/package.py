@@ -155,7 +155,7 @@ def _response(
     if also:
         response = {**response, "extension": [*response.get("extension", ()), *also]}
     if wanted.promised is not None:
-        mark = {"system": ASSERTION, "value": wanted.promised.assertion.assertion_id}
+        mark = {"system": ASSERTION, "value": wanted.promised.assertion.told_id}
         response = {**response, "identifier": mark}
     return _ordered(response)
 

@@ -30,12 +30,26 @@ _UNKNOWN = "No coverage-assertion-id of yours is the context."
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """An assertion with what it said, under the rulebook of then. `patient` is `Patient/id` on the client's server."""
+    """An assertion with what it said, under the rulebook of then. `patient` is `Patient/id` on the client's server.
+
+    `before` are those that were told under the same id before it, newest first: a completed form may change the answer.
+    """
 
     assertion: StoredAssertion
     determination: Determination
     rulebook: Rulebook
     patient: str | None
+    before: tuple[Promised, ...] = ()
+
+    @property
+    def every(self) -> tuple[Promised, ...]:
+        """All that was told under the id, newest first."""
+        return (self, *self.before)
+
+    @property
+    def first(self) -> StoredAssertion:
+        """The assertion that the id is of."""
+        return self.every[-1].assertion
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -62,23 +76,30 @@ class Promises:
         self._past = lru_cache(maxsize=4)(lambda rulebook_hash: stored_rulebook(ledger, rulebook_hash))
 
     def find(self, assertion_id: str, client: Client | None, *, element: str | None = None) -> Promised:
-        """The assertion of that id. UnprocessableRequest, in the same words whether there is none or not for them."""
-        unknown = UnprocessableRequest(_UNKNOWN, element=element, code="not-found")
-        assertion = self._ledger.assertion(assertion_id) if 0 < len(assertion_id) <= 200 else None
-        call = self._ledger.invocation(assertion.invocation_id) if assertion is not None else None
-        if assertion is None or call is None:
-            raise unknown
-        if client is not None and not client.may_use_answers_to(call.client or ""):
-            log.warning("dtr.foreign_context", client=client.iss, assertion=assertion.assertion_id)
-            raise unknown
-        kept = kept_answer(assertion)
-        if kept is None:
-            raise UnprocessableRequest(
-                "The context is an answer of an older version of the service; sign the order again.",
-                element=element,
-                code="processing",
-            )
-        return Promised(assertion, kept.determination, self._rulebook(call), _patient(call))
+        """What was told last under an id. UnprocessableRequest.
+
+        In the same words whether there is none or it is not for this client.
+        """
+        found: Promised | None = None
+        for assertion in self._ledger.told_under(assertion_id) if 0 < len(assertion_id) <= 200 else ():
+            call = self._ledger.invocation(assertion.invocation_id)
+            if call is None:
+                break
+            if client is not None and not client.may_use_answers_to(call.client or ""):
+                log.warning("dtr.foreign_context", client=client.iss, assertion=assertion.assertion_id)
+                break
+            kept = kept_answer(assertion)
+            if kept is None:
+                raise UnprocessableRequest(
+                    "The context is an answer of an older version of the service; sign the order again.",
+                    element=element,
+                    code="processing",
+                )
+            before = found.every if found is not None else ()
+            found = Promised(assertion, kept.determination, self._rulebook(call), _patient(call), before)
+        if found is None:
+            raise UnprocessableRequest(_UNKNOWN, element=element, code="not-found")
+        return found
 
     def _rulebook(self, call: StoredInvocation) -> Rulebook:
         """The rulebook of then; the current one where it cannot be had any more."""

@@ -77,9 +77,10 @@ def complete(
         )
     contained = _contained(response)
     canonical = contained.derived_from if contained is not None else str(response.get("questionnaire") or "")
-    for rulebook in dict.fromkeys((promised.rulebook, current)):
+    asked = [(rulebook, each) for each in promised.every for rulebook in dict.fromkeys((each.rulebook, current))]
+    for rulebook, each in asked:
         slug = form_of(canonical, rulebook)
-        if slug is not None and slug in promised.forms:
+        if slug is not None and slug in each.forms:
             form = dict(rulebook.forms[slug])
             if contained is not None and is_adaptive(form):
                 items = _adaptive(form, contained, expand(rulebook), version)

@@ -86,7 +86,7 @@ class DtrService:
             client=client.iss if client is not None else "sandbox",
             version=version,
             forms=[wanted.canonical for wanted in asked.wanted],
-            context=promised.assertion.assertion_id if promised is not None else None,
+            context=promised.first.assertion_id if promised is not None else None,
         )
         return answer
 
@@ -127,8 +127,11 @@ class DtrService:
         """What was kept of the record for the forms of an assertion."""
         if promised is None:
             return None
-        record = self._ledger.snapshot(promised.assertion.assertion_id, now)
-        return unseal(record, promised.assertion, self._encryption) if record is not None else None
+        for each in promised.every:
+            record = self._ledger.snapshot(each.assertion.assertion_id, now)
+            if record is not None:
+                return unseal(record, each.assertion, self._encryption)
+        return None
 
     def next_question(self, body: bytes, version: Version, base: str, client: Client | None) -> Resource:
         """$next-question: the response with the next items in the form it contains, or completed. RequestError.
@@ -162,7 +165,7 @@ class DtrService:
             items=len(step.new),
         )
         response = advanced(request, step, contained, filled, now.isoformat())
-        if step.new or promised is None or slug not in promised.forms:
+        if step.new or promised is None or all(slug not in each.forms for each in promised.every):
             return response
         done = complete(response, promised, self._codings_in, version, self._keeper.current)
         self._keep(response, done, promised, client, now, dated_here=True)
@@ -209,7 +212,7 @@ class DtrService:
             done.items,
             form_id=new_id,
             questionnaire=done.canonical,
-            assertion=promised.assertion,
+            assertion=promised.first,
             client=teller,
             received_at=now,
             dated_here=dated_here,
@@ -218,17 +221,17 @@ class DtrService:
             "dtr.returned",
             client=teller,
             form=done.canonical,
-            context=promised.assertion.assertion_id,
+            context=promised.first.assertion_id,
             again=form_id != new_id,
         )
         return form_id
 
     def _forget(self, promised: Promised) -> None:
         """Once every form is back, what was kept of the record for them has served its purpose (sec-10)."""
-        assertion = promised.assertion
-        of_this = {each.questionnaire for each in self._ledger.forms_returned_for(assertion.assertion_id)}
+        of_this = {each.questionnaire for each in self._ledger.forms_returned_for(promised.first.assertion_id)}
         if of_this >= {promised.rulebook.questionnaires[form] for form in promised.forms}:
-            self._ledger.delete_snapshot(assertion.assertion_id)
+            for each in promised.every:
+                self._ledger.delete_snapshot(each.assertion.assertion_id)
 
     def log_errors(self, body: bytes, client: Client | None) -> None:
         """$log-questionnaire-errors. RequestError; LedgerError when it is not kept."""
@@ -259,7 +262,8 @@ class DtrService:
 
     def _adaptive(self, canonical: str, promised: Promised | None) -> tuple[str, Rulebook] | None:
         """An adaptive form, from the rules that are live or those that the answer was given by."""
-        for rulebook in (self._keeper.current, *([promised.rulebook] if promised is not None else [])):
+        told = promised.every if promised is not None else ()
+        for rulebook in (self._keeper.current, *(each.rulebook for each in told)):
             slug = form_of(canonical, rulebook)
             if slug is not None and is_adaptive(rulebook.forms[slug]):
                 return slug, rulebook

@@ -98,7 +98,12 @@ def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str
         .join(assertion, again)
         .where(event.c.event_type == "crd_honoured", event.c.archive.is_(None))
     )
-    pairs = [(later, first) for later, first in connection.execute(gave_again) if first in chosen]
+    newer = assertion.alias("newer")
+    told_again = select(newer.c.invocation_id, assertion.c.invocation_id).join(
+        assertion, and_(assertion.c.assertion_id == newer.c.told_as, assertion.c.received_at < before)
+    )
+    found = (*connection.execute(gave_again), *connection.execute(told_again))
+    pairs = [(later, first) for later, first in found if first in chosen]
     while stay := {first for later, first in pairs if later not in chosen and first in chosen}:
         chosen -= stay
     return chosen, total - len(chosen)

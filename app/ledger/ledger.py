@@ -280,6 +280,16 @@ class Ledger:
         query = select(assertion).where(assertion.c.assertion_id == assertion_id)
         return next(iter(self._find(query, self._stored_assertion)), None)
 
+    def told_under(self, assertion_id: str) -> list[StoredAssertion]:
+        """The assertion of that id, and those told under it since, oldest first; [] where there is none."""
+        first = self.assertion(assertion_id)
+        if first is None:
+            return []
+        return [
+            first,
+            *self._find(standing.told_as(assertion_id, first.member_id or "", first.order_ref), self._stored_assertion),
+        ]
+
     def assertions_of(self, invocation_id: str) -> list[StoredAssertion]:
         """The assertions an invocation's response made, by order; [] for an unknown invocation."""
         of = select(assertion).where(assertion.c.invocation_id == invocation_id)

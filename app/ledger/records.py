@@ -47,6 +47,7 @@ class AssertionRecord:
     `order_ref` and `coverage_ref` are relative references ("MedicationRequest/123"). `content_hash` is a hash of
     the order's content: the same order asked again gets the same answer. `facts` is JSON of what the rules looked
     at, `answer` JSON of the determination and its trail. `supersedes` is the assertion id this one replaces.
+    `told_as` is the id that the client was told it under, when that is the id of an earlier one (davinci-dtr spec-47).
     """
 
     assertion_id: str
@@ -63,6 +64,12 @@ class AssertionRecord:
     facts: bytes
     answer: bytes
     supersedes: str | None = None
+    told_as: str | None = None
+
+    @property
+    def told_id(self) -> str:
+        """The coverage-assertion-id that the client knows it by."""
+        return self.told_as or self.assertion_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

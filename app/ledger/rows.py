@@ -134,6 +134,7 @@ def assertion_row(record: AssertionRecord, call: Invocation, blobs: Blobs) -> Ro
         "facts": blobs.keep(record.facts, "assertion.facts", record.assertion_id),
         "answer": blobs.keep(record.answer, "assertion.answer", record.assertion_id),
         "supersedes": record.supersedes,
+        "told_as": record.told_as,
         "received_at": instant(call.received_at),
     }
 
@@ -163,6 +164,7 @@ def stored_assertion(row: Mapping[str, Any], blobs: Blobs) -> StoredAssertion:
         facts=facts,
         answer=answer,
         supersedes=row["supersedes"],
+        told_as=row["told_as"],
     )
 
 

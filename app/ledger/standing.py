@@ -27,6 +27,15 @@ def latest_for_order(member_id: Wanted, order_ref: Wanted, coverage_ref: Wanted)
     )
 
 
+def told_as(assertion_id: str, member_id: str, order_ref: str) -> Select[Any]:
+    """Assertions told under the id of an earlier one, for a member's order, oldest first."""
+    # By member and order for the index: what is told under an id is about the same.
+    of_order = select(assertion).where(assertion.c.member_id == member_id, assertion.c.order_ref == order_ref)
+    return of_order.where(assertion.c.told_as == assertion_id).order_by(
+        assertion.c.received_at, assertion.c.assertion_id
+    )
+
+
 def standing(
     member_id: str, order_ref: str, content_hash: str, coverage_ref: str, rulebook_hash: str | None, on: date
 ) -> Select[Any]:

@@ -89,6 +89,7 @@ assertion = Table(
     Column("facts", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("supersedes", Text),
+    Column("told_as", Text),
     # The call's, as in `card`: what the months of PostgreSQL's partitions go by.
     Column("received_at", Text, nullable=False),
     # What was answered before: the same order of a member comes again from hook to hook.

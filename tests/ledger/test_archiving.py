@@ -94,6 +94,14 @@ def given_again(write: Callable[..., Call], ledger: Ledger) -> Call:
     return first
 
 
+def told_anew(write: Callable[..., Call], ledger: Ledger) -> Call:
+    """Under its id another answer was told, which holds still: the id is looked for by the first."""
+    first = write()
+    made = replace(first.assertions[0], assertion_id="later", expires_on=None, told_as=first.assertions[0].assertion_id)
+    write(assertions=(made,))
+    return first
+
+
 @pytest.mark.parametrize(
     "needed",
     [
@@ -102,8 +110,9 @@ def given_again(write: Callable[..., Call], ledger: Ledger) -> Call:
         lambda write, _: write(RECENT),
         with_a_form_back,
         given_again,
+        told_anew,
     ],
-    ids=["holds still", "holds for ever", "recent", "a form came back", "given again"],
+    ids=["holds still", "holds for ever", "recent", "a form came back", "given again", "told anew under its id"],
 )
 def test_what_is_needed_stays(
     ledger: Ledger, write: Callable[..., Call], tmp_path: Path, needed: Callable[[Any, Ledger], Call]

@@ -181,6 +181,10 @@ TAMPERED: dict[str, tuple[Tamper, list[str]]] = {
         statement("UPDATE assertion SET expires_on = '2026-11-23' WHERE rowid = 2"),
         ["event 2: invocation"],
     ),
+    "the-id-it-was-told-under": (
+        statement("UPDATE assertion SET told_as = 'another' WHERE rowid = 2"),
+        ["event 2: invocation"],
+    ),
     "event": (
         statement("UPDATE event SET occurred_at = '2020-01-01T00:00:00.000000+00:00' WHERE seq = 3"),
         ["event 3: the row is not"],

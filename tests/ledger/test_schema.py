@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
 from app.errors import LedgerError
-from app.ledger import Call, Ledger, schema
+from app.ledger import AssertionRecord, Call, Ledger, schema
 from app.ledger.tables import metadata
 
 
@@ -78,6 +78,17 @@ def test_what_was_written_before_a_migration_still_verifies(
     ledger.record(make_call(rulebook_hash=None))
     assert ledger.verify() == []
     ledger.close()
+
+
+def test_an_answer_told_under_another_id_does_not_go_back_to_a_schema_without(
+    url: str, path: Path, make_call: Callable[..., Call], make_assertion: Callable[..., AssertionRecord]
+) -> None:
+    ledger = Ledger.open(url)
+    ledger.record(make_call(rulebook_hash=None, cards=(), assertions=(make_assertion(told_as="first"),)))
+    ledger.close()
+
+    with pytest.raises(LedgerError, match="told under"):
+        on(path, lambda connection: command.downgrade(schema.alembic_config(connection), "0009"))
 
 
 def test_cards_do_not_go_back_to_a_schema_without(url: str, path: Path, make_call: Callable[..., Call]) -> None:

@@ -97,6 +97,18 @@ def test_what_was_superseded_stands_no_more(ledger: Ledger, answer: Callable[...
     assert latest.content_hash == "other"
 
 
+def test_what_was_told_under_an_id(ledger: Ledger, answer: Callable[..., AssertionRecord]) -> None:
+    first = answer()
+    later = [answer(minutes=each, told_as=first.assertion_id, supersedes=first.assertion_id) for each in (2, 1)]
+    answer(minutes=3, supersedes=first.assertion_id)  # told under an id of its own
+    told = [each.assertion_id for each in ledger.told_under(first.assertion_id)]
+    assert told == [first.assertion_id, later[1].assertion_id, later[0].assertion_id]
+    assert [each.told_id for each in ledger.told_under(first.assertion_id)] == [first.assertion_id] * 3
+    assert [each.assertion_id for each in ledger.told_under(later[0].assertion_id)] == [later[0].assertion_id]
+    assert ledger.told_under("unknown") == []
+    assert ledger.verify() == []
+
+
 @pytest.mark.parametrize("changes", [{"member_id": "x"}, {"order_ref": "x"}, {"coverage_ref": "x"}], ids=str)
 def test_nothing_was_answered_before(
     ledger: Ledger, answer: Callable[..., AssertionRecord], changes: dict[str, str]

@@ -7,11 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
+from app.cli import main
 from app.crd.replay import replay
-from tests.dtr.dtr_actions import DtrActions, Signed, context, coverage_of
+from app.settings import Settings
+from tests.dtr.dtr_actions import DtrActions, Signed, context, coverage_of, questionnaire
 from tests.ehr_actions import COVERAGE_INFORMATION, Answer, EhrActions, example, order_of
+from tests.web.console.conftest import Person
 from tests.web.test_next_question import step
 
 Resource = dict[str, Any]
@@ -82,14 +86,70 @@ def test_the_end_of_a_form_brings_the_answer(app: Flask, ehr: EhrActions, client
     assert (found["covered"], found["pa-needed"]) == ("covered", "no-auth")
     assert "doc-needed" not in found
     assert ("expiry-date" in found) is (client.version == "2.2")  # each DTR version speaks its CRD version's words
+    # Under the id that the order bears, so that it takes the place of what stands there (spec-47); kept as its own.
+    assert found["coverage-assertion-id"] == signed.assertion_id
     ledger = app.extensions["ledger"]
-    given = ledger.assertion(found["coverage-assertion-id"])
-    assert given.supersedes == signed.assertion_id
+    first, given = ledger.told_under(signed.assertion_id)
+    assert (first.assertion_id, first.pa_needed) == (signed.assertion_id, "auth-needed")
+    assert (given.supersedes, given.told_as) == (signed.assertion_id, signed.assertion_id)
     assert given.rule_ids == ("policy:lumbar-mri#urgent-on-form",)
     assert ledger.verify() == []
+    assert replay(ledger, signed.assertion_id).same
     assert replay(ledger, given.assertion_id).same
-    # The same order signed again hears the same, and what was sent back at last changes nothing.
-    assert assertion_id(ehr.sign(request())) == given.assertion_id
+    # The same order signed again hears the same, under the same id still, and that can be given again too.
+    again = ehr.sign(request())
+    assert (assertion_id(again), again.parts()["pa-needed"]) == (signed.assertion_id, ["no-auth"])
+    assert replay(ledger, ledger.recent(1)[0].invocation_id).honoured == (given.assertion_id,)
+    assert len(ledger.told_under(signed.assertion_id)) == 2
+
+
+def test_an_id_means_what_was_told_under_it_last(app: Flask, client: DtrActions, signed: Signed) -> None:
+    """For packages too: no form is asked for any more, and whoever names it may do it again."""
+    completed(client, draft_of(client, signed), urgent=True, attested=True)
+    package = client.package(context(signed.assertion_id))
+    assert (package.status, package.bundles) == (404 if client.version == "2.0" else 200, [])
+    assert "No documents are asked for." in package.issues[0]["diagnostics"]
+    again = client.package(context(signed.assertion_id), questionnaire(FORM))
+    (draft,) = again.of_type("QuestionnaireResponse")
+    assert draft["identifier"]["value"] == signed.assertion_id
+    found = said(completed(client, draft, urgent=False, care_done=False, attested=True))
+    assert (found["coverage-assertion-id"], found["pa-needed"]) == (signed.assertion_id, "auth-needed")
+    ledger = app.extensions["ledger"]
+    first, second, third = ledger.told_under(signed.assertion_id)
+    assert (second.supersedes, third.supersedes) == (first.assertion_id, second.assertion_id)
+    assert len(ledger.forms_returned_for(first.assertion_id)) == 2
+    assert ledger.verify() == []
+
+
+def test_whoever_looks_by_the_id_hears_of_the_later_answer(
+    app: Flask, settings: Settings, client: DtrActions, signed: Signed
+) -> None:
+    completed(client, draft_of(client, signed), urgent=True, attested=True)
+    first, later = app.extensions["ledger"].told_under(signed.assertion_id)
+    folder = ["--data-dir", str(settings.data_dir)]
+
+    def command(*arguments: str) -> str:
+        done = CliRunner().invoke(main, [*arguments, *folder])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    shown = command("ledger", "show", first.assertion_id)
+    assert shown.index("pa_needed       auth-needed") < shown.index("pa_needed       no-auth")
+    assert f"Assertion   {later.assertion_id}\nTold as     {first.assertion_id}" in shown
+    words = f"the client was told covered no-auth: that answer is kept as {later.assertion_id}"
+    assert words in command("replay", first.assertion_id)
+    assert words in command("rules", "explain", "--assertion", first.assertion_id)
+    for own in ("replay", later.assertion_id), ("rules", "explain", "--assertion", later.assertion_id):
+        assert words not in command(*own)
+    person = Person(app.test_client())
+    person.log_in("ed")
+    page = person.get(f"/why/{first.assertion_id}").text
+    assert "A completed form changed this answer since" in page
+    assert f"/console/why/{later.assertion_id}" in page
+    page = person.get(f"/why/{later.assertion_id}").text
+    assert "A completed form changed this answer since" not in page
+    assert f"told the client as <code>{first.assertion_id}</code>" in page
+    assert "lumbar-mri-step-by-step|1.1.0 came back" in page
 
 
 def test_a_form_done_again_takes_the_place_of_the_earlier(app: Flask, client: DtrActions, signed: Signed) -> None:
@@ -98,8 +158,10 @@ def test_a_form_done_again_takes_the_place_of_the_earlier(app: Flask, client: Dt
     again = completed(client, {**draft, "extension": first["extension"]}, urgent=False, care_done=False, attested=True)
     found = said(again)
     assert (found["pa-needed"], found["questionnaire"]) == ("auth-needed", f"{FORM}|1.1.0")
-    given = app.extensions["ledger"].assertion(found["coverage-assertion-id"])
-    assert given.supersedes == said(first)["coverage-assertion-id"]
+    assert found["coverage-assertion-id"] == said(first)["coverage-assertion-id"] == signed.assertion_id
+    told = app.extensions["ledger"].told_under(signed.assertion_id)
+    assert [each.pa_needed for each in told] == ["auth-needed", "no-auth", "auth-needed"]
+    assert [each.supersedes for each in told[1:]] == [each.assertion_id for each in told[:-1]]
 
 
 def test_the_last_call_sent_again_is_answered_the_same(app: Flask, client: DtrActions, signed: Signed) -> None:
@@ -129,7 +191,8 @@ def test_the_order_as_it_was_signed_last_is_answered(
     newer = ehr.sign(later)
     found = said(completed(client, draft, urgent=True, attested=True))
     ledger = app.extensions["ledger"]
-    assert ledger.assertion(found["coverage-assertion-id"]).supersedes == assertion_id(newer)
+    assert found["coverage-assertion-id"] == assertion_id(newer)
+    assert ledger.told_under(assertion_id(newer))[-1].supersedes == assertion_id(newer)
     assert [each.order_ref for each in ledger.assertions_of(ledger.recent(1)[0].invocation_id)] == [
         "ServiceRequest/sr1"
     ]

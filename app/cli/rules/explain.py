@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.ledger import data_dir
-from app.cli.opened import open_ledger
+from app.cli.opened import open_ledger, say_what_holds
 from app.cli.options import settings_from
 from app.cli.reading import note_reading
 from app.cli.rules.live import live, members
@@ -102,6 +102,7 @@ def _past(assertion_id: str, settings: Settings) -> tuple[list[Decided], Ruleboo
     if made is None:
         raise ReplayError(f"No answer was given under {assertion_id}.")
     note_reading(ledger, "answer", assertion_id, made.member_id)
+    say_what_holds(ledger, assertion_id)
     replayed = replay(ledger, assertion_id)
     decided = [each for coverage in replayed.decided for each in coverage if each.order.key == made.order_ref]
     if not replayed.same:

@@ -83,9 +83,10 @@ def _by_id(wanted: str) -> str | Response:
 
 
 def _told(assertion_id: str, chosen: dict[str, str]) -> str:
-    made = ledger().assertion(assertion_id)
-    if made is None:
+    under_id = ledger().told_under(assertion_id)
+    if not under_id:
         raise NotFound("No answer was given under this id.")
+    made = under_id[0]
     note_reading("answer", assertion_id, made.member_id)
     try:
         replayed = replay(ledger(), assertion_id)
@@ -104,6 +105,7 @@ def _told(assertion_id: str, chosen: dict[str, str]) -> str:
     return render_template(
         "console/answer.html",
         made=made,
+        later=under_id[1:],
         call=replayed.call,
         same=replayed.same,
         told=explain(decided, book),
@@ -112,7 +114,7 @@ def _told(assertion_id: str, chosen: dict[str, str]) -> str:
         chosen=chosen,
         supposed=explain(other, book) if other is not None else None,
         supposed_changes=[(each.fact, each.before, each.after) for each in wanted],
-        form=ledger().forms_returned_for(assertion_id),
+        form=ledger().forms_returned_for(made.told_id),
     )
 
 
