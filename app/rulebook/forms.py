@@ -33,6 +33,7 @@ _PATTERNS = (
     "libraries/*.json",
     "valuesets/*.json",
 )
+_FORM = re.compile(r"questionnaires/([^/]+)/questionnaire\.json")
 _LIBRARY = re.compile(r"questionnaires/(?:[^/]+/library|libraries/[^/]+)\.json")
 _VALUE_SET = re.compile(r"questionnaires/(?:[^/]+/)?valuesets/[^/]+\.json")
 
@@ -81,12 +82,16 @@ def read_form_files(questionnaires: Path) -> dict[str, str]:
 def read_forms(files: Mapping[str, str], problems: list[Problem]) -> dict[str, dict[str, Any]]:
     """Each form's Questionnaire by the name of its folder."""
     forms = {}
-    for path in files:
-        if path.startswith("questionnaires/") and path.endswith("/questionnaire.json"):
-            form = _canonical_resource(files, path, "Questionnaire", problems)
-            if form is not None:
-                forms[path.split("/")[1]] = form
+    for slug in form_folders(files):
+        form = _canonical_resource(files, f"questionnaires/{slug}/questionnaire.json", "Questionnaire", problems)
+        if form is not None:
+            forms[slug] = form
     return forms
+
+
+def form_folders(files: Iterable[str]) -> list[str]:
+    """The names of the folders with a form, readable or not."""
+    return [found[1] for path in files if (found := _FORM.fullmatch(path))]
 
 
 def read_libraries(files: Mapping[str, str], problems: list[Problem]) -> Artifacts:

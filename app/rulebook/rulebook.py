@@ -15,7 +15,15 @@ from app.rulebook import schema
 from app.rulebook.codes import Crosswalks, codes_of, read_crosswalks, read_list
 from app.rulebook.documents import Document, check_encoding, read_document
 from app.rulebook.expansions import ORIGINS_FILE, Origin, read_origins
-from app.rulebook.forms import Artifacts, canonical_of, read_form_files, read_forms, read_libraries, read_value_sets
+from app.rulebook.forms import (
+    Artifacts,
+    canonical_of,
+    form_folders,
+    read_form_files,
+    read_forms,
+    read_libraries,
+    read_value_sets,
+)
 from app.rulebook.guidance import Guidance, build_guidance, check_forms
 from app.rulebook.payer import Payer, build_payer
 from app.rulebook.policies import Policy, build_policy, check_overlaps
@@ -212,7 +220,9 @@ def build(files: Mapping[str, str]) -> Loaded:
     standards = read_standards(files[STANDARDS_FILE], payer.lines, problems) if STANDARDS_FILE in files else ()
     validity = read_validity(files[VALIDITY_FILE], problems) if VALIDITY_FILE in files else {}
     origins = read_origins(files[ORIGINS_FILE], lists, problems) if ORIGINS_FILE in files else {}
-    names = Names(lists, payer.lines, payer.plans, payer.contacts, questionnaires)
+    # A form that is there and cannot be read was told: that it is named is not wrong.
+    named = dict.fromkeys(form_folders(files), "") | questionnaires
+    names = Names(lists, payer.lines, payer.plans, payer.contacts, named)
     policies = [
         build_policy(document, names, problems)
         for path in files
@@ -322,7 +332,7 @@ def _prefills(
             continue
         if slug in forms:
             yield slug, build_prefill(document, slug, forms[slug], lists, problems)
-        else:
+        elif slug not in form_folders(files):
             problems.append(document.problem((), "There is no form beside it.", "Add questionnaire.json."))
 
 

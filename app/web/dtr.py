@@ -19,6 +19,7 @@ from app.web.access import client_allowed
 from app.web.addresses import service_url
 
 _ROOT = "/fhir/dtr"
+_JSON = frozenset({"", "application/json", "text/json"})
 blueprint = Blueprint("dtr", __name__, url_prefix=f"{_ROOT}/<version>")
 well_known = Blueprint("well_known", __name__, url_prefix="/.well-known")
 
@@ -144,8 +145,8 @@ def _service() -> DtrService:
 
 
 def _body() -> bytes:
-    """The body, which is JSON."""
-    if request.mimetype.endswith("xml"):
+    """The body, which is JSON; one of which nothing is said may be."""
+    if request.mimetype not in _JSON and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType
     body: bytes = request.get_data(cache=False)
     return body

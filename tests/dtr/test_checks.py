@@ -217,6 +217,23 @@ def test_what_is_no_slip(edit: Callable[[dict[str, Any]], object]) -> None:
     assert check(form) == []
 
 
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda f: root(f, item=["x"]), "Questionnaire.item is not a list of objects."),
+        (lambda f: root(f, effectivePeriod="2026"), "Questionnaire.effectivePeriod is not an object."),
+        (lambda f: first(f, answerOption=[{"valueCoding": "x"}]), "item[1].item[0].answerOption[0].valueCoding is not"),
+        (lambda f: second(f, enableWhen={"question": "1"}), "item[1].item[1].enableWhen is not a list of objects."),
+        (lambda f: root(f, extension=[None]), "Questionnaire.extension is not a list of objects."),
+    ],
+)
+def test_what_has_not_the_shape_of_fhir_is_said(edit: Callable[[dict[str, Any]], object], words: str) -> None:
+    form = copy.deepcopy(GOOD)
+    edit(form)
+    (problem,) = check(form)
+    assert words in problem.message
+
+
 def test_a_value_set_elsewhere_may_hold_any_answer() -> None:
     form = copy.deepcopy(GOOD)
     first(form, answerOption=None, answerValueSet="http://example.org/vs|1")
@@ -242,7 +259,20 @@ def test_the_command(tmp_path: Path) -> None:
     code, told = run("home-oxygen")
     assert code == 1
     assert "questionnaires/home-oxygen/questionnaire.json:1: error: The form has no 'title'." in told
+    # What is wrong beside a form hides nothing of what is wrong with it.
+    twice = [*good["item"], good["item"][0]]
+    (folder / "questionnaire.json").write_text(json.dumps(good | {"item": twice}, indent=2))
+    (folder / "prefill.yaml").write_text("prefill: home-oxygen\nitems: {nowhere: today()}\n")
+    code, told = run()
+    assert code == 1
+    assert "prefill.yaml:2 [items.nowhere]: error: The form has no item 'nowhere'." in told
+    assert "2 items have this linkId" in told
+    assert "warning" not in told.partition("2 items have")[2]
+    assert "2 errors: these rules and forms cannot go live." in told
+    # And a form that cannot be read is there all the same: only the cause is told.
     (folder / "questionnaire.json").write_text("{")
     code, told = run()
     assert code == 1
+    assert "questionnaire.json: error: This is not JSON" in told
     assert "cannot go live" in told
+    assert "There is no form" not in told

@@ -233,13 +233,15 @@ def test_what_has_lapsed_is_said(app: Flask, client_2_2: DtrActions, signed: Sig
         "ValueSet/$expand",
     ],
 )
-def test_xml_is_not_spoken(app: Flask, version: str, address: str) -> None:
-    asked = app.test_client().post(
-        f"/fhir/dtr/{version}/{address}", data="<Parameters/>", content_type="application/fhir+xml"
-    )
-    assert asked.status_code == 415
-    assert asked.json is not None
-    assert "send application/fhir+json" in asked.json["issue"][0]["diagnostics"]
+def test_json_alone_is_spoken(app: Flask, version: str, address: str) -> None:
+    url, http = f"/fhir/dtr/{version}/{address}", app.test_client()
+    for kind in ("application/fhir+xml", "text/plain; charset=utf-8", "application/x-www-form-urlencoded"):
+        asked = http.post(url, data="<Parameters/>", content_type=kind)
+        assert asked.status_code == 415, kind
+        assert asked.json is not None
+        assert "send application/fhir+json" in asked.json["issue"][0]["diagnostics"]
+    for named in ("application/fhir+json; charset=utf-8", "application/json", "text/json", None):
+        assert http.post(url, data="{}", content_type=named).status_code == 400, named
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -9,7 +9,9 @@ import click
 
 from app.cli.options import settings_from
 from app.cli.serve import FOLDER
-from app.rulebook.rulebook import load
+from app.rulebook.forms import read_forms
+from app.rulebook.rulebook import load, read_files
+from benefit_router import Problem
 
 
 @click.command()
@@ -27,9 +29,11 @@ def check(form: str | None, rules: Path | None, questionnaires: Path | None) -> 
     settings = settings_from(rules=rules, questionnaires=questionnaires)
     loaded = load(settings.rules, settings.questionnaires)
     if loaded.rulebook is None:
-        for problem in loaded.problems:
+        told = [*loaded.problems, *_in_forms(settings.rules, settings.questionnaires)]
+        for problem in told:
             click.echo(str(problem))
-        click.echo(f"{len(loaded.errors)} errors: these rules and forms cannot go live.", err=True)
+        errors = sum(problem.severity == "error" for problem in told)
+        click.echo(f"{errors} errors: these rules and forms cannot go live.", err=True)
         sys.exit(1)
     book = loaded.rulebook
     chosen = {slug: each for slug, each in book.forms.items() if form is None or slug == form}
@@ -48,3 +52,21 @@ def check(form: str | None, rules: Path | None, questionnaires: Path | None) -> 
     click.echo(f"{len(chosen)} forms: {errors} errors, {len(problems) - errors} warnings")
     if errors or not chosen:
         sys.exit(1)
+
+
+def _in_forms(rules: Path, questionnaires: Path) -> list[Problem]:
+    """The errors in forms of which, or beside which, something else keeps the rulebook from being built.
+
+    Without warnings: some are about what a prefill does not fill, and that may be what cannot be read.
+    """
+    from app.dtr.checks import check_form
+
+    try:
+        files = read_files(rules, questionnaires)
+    except OSError:
+        return []  # told already
+    found = (
+        check_form(slug, files[f"questionnaires/{slug}/questionnaire.json"], form, None)
+        for slug, form in read_forms(files, []).items()
+    )
+    return [problem for problems in found for problem in problems if problem.severity == "error"]

@@ -19,12 +19,18 @@ _FORBIDDEN = {
     "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-endpoint": "the payer's endpoint is known",
     "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-assemble-expectation": "forms come assembled",
 }
+_LISTS = frozenset({"extension", "item", "answerOption", "enableWhen", "contained", "initial"})
+_OBJECTS = frozenset({"valueCoding", "valueExpression", "valueQuantity", "effectivePeriod"})
 _STYLE_SENSITIVE = "http://hl7.org/fhir/StructureDefinition/rendering-styleSensitive"
 
 
 def check_form(slug: str, text: str, form: Mapping[str, Any], prefill: Prefill | None) -> list[Problem]:
     """Everything that is wrong with the form of a folder, in the order of the form."""
     subject = Subject(f"questionnaires/{slug}/questionnaire.json", text, form, prefill)
+    for words in _misshapen(form, "Questionnaire"):
+        subject.error(None, words, "Write it as FHIR has it.")
+    if subject.problems:  # the other rules look at what is in there
+        return subject.problems
     _check_root(subject)
     _check_link_ids(subject)
     for item, _ in subject.items:
@@ -32,6 +38,19 @@ def check_form(slug: str, text: str, form: Mapping[str, Any], prefill: Prefill |
     check_enabling(subject)
     check_expressions(subject)
     return sorted(subject.problems, key=lambda problem: (problem.line or 0, problem.severity))
+
+
+def _misshapen(value: Any, path: str) -> Iterator[str]:
+    """Elements that hold no objects, or not in a list, where FHIR has them so."""
+    for name, each in value.items():
+        listed = each if name in _LISTS else [each] if name in _OBJECTS else None
+        if listed is None:
+            continue
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            yield f"{path}.{name} is not {'a list of objects' if name in _LISTS else 'an object'}."
+            continue
+        for position, one in enumerate(listed):
+            yield from _misshapen(one, f"{path}.{name}[{position}]" if name in _LISTS else f"{path}.{name}")
 
 
 def _check_root(subject: Subject) -> None:
