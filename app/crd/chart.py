@@ -11,6 +11,7 @@ from app.fhir import bundles, references
 from app.fhir.ehr import Fetched
 from app.hooks.request import HookRequest
 from app.rulebook.codes import codes_of
+from app.rulebook.rulebook import Rulebook
 from benefit_router import Code
 
 Origin = Literal["context", "prefetch", "query"]
@@ -40,9 +41,11 @@ class Chart:
         self._entries: dict[str, Entry] = {}
         self._by_type: dict[str, list[Resource]] = {}
         self._by_url: dict[str, str] = {}
-        # What `record_of` and `codes_of` found: several rules and forms look at the same of the record.
+        # What `record_of` and `member_of` found: several rules and forms look at the same of the record.
         self._records: dict[str, tuple[Resource, ...]] = {}
         self._codes: dict[int, tuple[Any, tuple[Code, ...]]] = {}
+        self._rulebook: Rulebook | None = None
+        self._members: dict[tuple[int, str], tuple[Any, bool | None]] = {}
 
     @classmethod
     def from_request(cls, request: HookRequest) -> Chart:
@@ -140,7 +143,18 @@ class Chart:
         patient = references.patient_of(resource)
         return patient is not None and patient.kind in ("relative", "absolute") and patient.id != self.patient_id
 
-    def codes_of(self, value: Any) -> tuple[Code, ...]:
+    def member_of(self, value: Any, value_set: str, rulebook: Rulebook) -> bool | None:
+        """Whether a code, Coding or CodeableConcept is in a list of the rulebook; None where that cannot be told."""
+        if rulebook is not self._rulebook:
+            self._rulebook = rulebook
+            self._members.clear()
+        asked = (id(value), value_set)
+        kept = self._members.get(asked)
+        if kept is None:  # the value is held, so that its id stays its own
+            kept = self._members[asked] = (value, rulebook.member_of(value, value_set, self._codes_of))
+        return kept[1]
+
+    def _codes_of(self, value: Any) -> tuple[Code, ...]:
         """The codes of a Coding or CodeableConcept of this call's resources, read once."""
         kept = self._codes.get(id(value))
         if kept is None:

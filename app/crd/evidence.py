@@ -69,7 +69,7 @@ class Evidence:
         return self._in_list(value, value_set)
 
     def _in_list(self, value: Any, value_set: str) -> bool | None:
-        return self._rulebook.member_of(value, value_set, self.chart.codes_of)
+        return self.chart.member_of(value, value_set, self._rulebook)
 
     def _contained(self, reference: references.Reference) -> Resource | None:
         """What a `#id` stands for. It does not say which resource holds it, so it must be the only one of its id."""

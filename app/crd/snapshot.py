@@ -145,10 +145,7 @@ class _Plan:
         self._chart = chart
         self._request = request
         prefills = [rulebook.prefills[form] for form in self._forms]
-        # The forms' own FHIRPath may name them as well: launch contexts.
-        texts = [rulebook.files[f"questionnaires/{form}/questionnaire.json"] for form in self._forms]
-        own = {name for name in ("patient", "encounter") if any(f"%{name}" in text for text in texts)}
-        self._names = frozenset(own.union(*(prefill.names for prefill in prefills)))
+        self._names = frozenset[str]().union(*(prefill.names for prefill in prefills))
         self._needs = tuple(dict.fromkeys(need for prefill in prefills for need in prefill.needs))
 
     def searches(self, today: date) -> list[Search]:
@@ -222,7 +219,7 @@ class _Plan:
         return Kept(result.resources, problem)
 
     def _member_of(self, value: Any, value_set: str) -> bool | None:
-        return self._rulebook.member_of(value, value_set, self._chart.codes_of)
+        return self._chart.member_of(value, value_set, self._rulebook)
 
     def _drug(self, resource: Resource) -> Resource | None:
         return self._chart.resolve(resource.get("medicationReference"))

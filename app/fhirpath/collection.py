@@ -10,7 +10,7 @@ from typing import Any
 
 from app.fhirpath.element import Element, Items, plain, quantity, system
 from app.fhirpath.errors import FhirPathError, GapError
-from app.fhirpath.gaps import Incomplete, Unobtainable, gaps_in
+from app.fhirpath.gaps import Incomplete, Unobtainable, gap_in
 from app.fhirpath.numeric import CONTEXT
 from app.fhirpath.quantity import Quantity, common, decimal
 from app.fhirpath.scope import Scope
@@ -115,7 +115,8 @@ def equal_items(left: Any, right: Any) -> bool | None:
 
 def _refuse_gaps(a: Element, b: Element) -> None:
     """A comparison of complex elements looks at everything inside them."""
-    for reason in gaps_in([a.value, a.sibling, b.value, b.sibling]):
+    reason = gap_in([a.value, a.sibling, b.value, b.sibling])
+    if reason is not None:
         raise GapError(reason)
 
 
@@ -255,8 +256,9 @@ def bucket(item: Any) -> Any:
         return amount.mark()
     if type(value) is Element:
         fields = value.value.values() if type(value.value) is dict else ()
-        if any(isinstance(entry, Unobtainable | Incomplete) for entry in fields):
-            raise GapError(next(gaps_in(value.value)))
+        for entry in fields:
+            if isinstance(entry, Unobtainable | Incomplete):
+                raise GapError(entry.reason)
         return frozenset(entry for entry in fields if type(entry) is str)
     return value
 

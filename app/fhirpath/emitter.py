@@ -12,6 +12,7 @@ from app.fhirpath.collection import FALSE, TRUE, distinct, equal, verdict
 from app.fhirpath.element import Element, Items, lift, step
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions import FUNCTIONS, Function
+from app.fhirpath.functions.fhir import member_of_named
 from app.fhirpath.functions.subsetting import at
 from app.fhirpath.operators import BINARY, LOGIC, member
 from app.fhirpath.scope import Body, Scope
@@ -182,6 +183,10 @@ class Emitter:
     def call(self, node: syntax.Call) -> Body:
         function = FUNCTIONS[node.name]
         source = context if node.source is None else self.emit(node.source)
+        if node.name == "memberOf" and not self.tracing:
+            value_set = _constants(node.arguments[0])
+            if value_set is not None and len(value_set) == 1 and type(value_set[0]) is str:
+                return _member_of(source, value_set[0])
         arguments = [self.argument(function, position, argument) for position, argument in enumerate(node.arguments)]
         body = _call(function.run, source, arguments)
         takes_expression = any(parameter.kind == "expression" for parameter in function.parameters)
@@ -225,6 +230,11 @@ def _call(run: Callable[..., Items], source: Body, arguments: list[tuple[bool, A
         return run(scope, items, *(value(scope, this) if evaluated else value for evaluated, value in arguments))
 
     return several
+
+
+def _member_of(source: Body, name: str) -> Body:
+    """`path.memberOf('literal')`, which rules ask of every condition of a patient."""
+    return lambda scope, this: member_of_named(scope, source(scope, this), name)
 
 
 def restoring(body: Body) -> Body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -40,13 +39,15 @@ class Judgement(msgspec.Struct, frozen=True):
     because: tuple[Missing, ...] = ()
 
 
-def gaps_in(value: Any) -> Iterator[str]:
-    """The reasons of the gaps that stand anywhere inside plain data."""
+def gap_in(value: Any) -> str | None:
+    """The reason of the first gap that stands anywhere inside plain data; None where there is none."""
     kind = type(value)
     if kind is dict or kind is list:
         for entry in value.values() if kind is dict else value:
-            # Most of plain data is text, and a generator for each would cost more than all else here.
-            if type(entry) is not str:
-                yield from gaps_in(entry)
+            # Most of plain data is text, and a call for each would cost more than all else here.
+            if type(entry) is not str and (found := gap_in(entry)) is not None:
+                return found
     elif kind is Unobtainable or kind is Incomplete:
-        yield value.reason
+        reason: str = value.reason
+        return reason
+    return None

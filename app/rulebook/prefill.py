@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import fhirpath
+from app.fhir.json import encode
 from app.rulebook.documents import Document, Path
 from app.rulebook.scope import Need
 from app.rulebook.spelling import nearest
@@ -39,6 +40,8 @@ NAMES: dict[str, str | None] = {
     **KINDS,
 }
 
+_LAUNCH_CONTEXTS = ("patient", "encounter")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -51,18 +54,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """One form's prefill. `variables` in the order they are evaluated; `items` by linkId."""
+    """One form's prefill. `variables` in the order they are evaluated; `items` by linkId.
+
+    `names` are those its expressions use, and the launch contexts that the form's own use.
+    """
 
     form: str
     needs: tuple[Need, ...]
     variables: Mapping[str, fhirpath.Expression]
     items: Mapping[str, Source]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Every %name its expressions use."""
-        expressions = [*self.variables.values(), *(source.expression for source in self.items.values())]
-        return frozenset(name for each in expressions for name in each.variables)
+    names: frozenset[str]
 
 
 def build_prefill(
@@ -82,7 +83,12 @@ def build_prefill(
             problems.append(document.problem(("variables", name), words, "Choose another name."))
         elif compiled := reading.expression(("variables", name), text, (*variables,)):
             variables[name] = compiled
-    return Prefill(slug, needs, variables, dict(_items(reading, form, tuple(variables))))
+    items = dict(_items(reading, form, tuple(variables)))
+    used = {name for each in variables.values() for name in each.variables}
+    used |= {name for source in items.values() for name in source.expression.variables}
+    written = encode(form)
+    used |= {name for name in _LAUNCH_CONTEXTS if f"%{name}".encode() in written}
+    return Prefill(slug, needs, variables, items, frozenset(used))
 
 
 def _needs(document: Document, lists: Mapping[str, CodeList], problems: list[Problem]) -> Iterator[Need]:

@@ -78,7 +78,7 @@ GOOD: dict[str, Any] = {
 
 def check(form: dict[str, Any], *prefilled: str) -> list[Problem]:
     items = {link_id: Source(fhirpath.compile("1")) for link_id in prefilled}
-    prefill = Prefill("form", (), {}, items)
+    prefill = Prefill("form", (), {}, items, frozenset())
     return check_form("form", json.dumps(form, indent=2), form, prefill)
 
 

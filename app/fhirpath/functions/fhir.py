@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from app.fhirpath import model
-from app.fhirpath.collection import text
+from app.fhirpath.collection import FALSE, TRUE, text
 from app.fhirpath.element import Element, Items, plain, step
 from app.fhirpath.errors import FhirPathError, GapError
 from app.fhirpath.functions.registry import function
-from app.fhirpath.gaps import Unobtainable, gaps_in
+from app.fhirpath.gaps import Unobtainable, gap_in
 from app.fhirpath.scope import Scope
 
 _SECTION = "FHIR R4 fhirpath.html, Additional functions"
@@ -115,18 +115,22 @@ def member_of(scope: Scope, items: Items, valueset: Items) -> Items:
 
     A CodeableConcept is asked about as a whole. Empty when the caller cannot tell.
     """
-    name = text(valueset, "the value set of memberOf()")
+    return member_of_named(scope, items, text(valueset, "the value set of memberOf()"))
+
+
+def member_of_named(scope: Scope, items: Items, name: str | None) -> Items:
+    """memberOf() of the value set of that name."""
     if len(items) > 1:
         raise FhirPathError(f"memberOf() on {len(items)} items where one is allowed; use exists($this.memberOf(…))")
     if not items or name is None:
         return []
     item = items[0]
-    if type(item) is Element and (reason := next(gaps_in(item.value), None)) is not None:
+    if type(item) is Element and (reason := gap_in(item.value)) is not None:
         raise GapError(reason)
     answer = asked(scope, item, name)
     if answer is None and scope.unanswered:
         raise GapError(f"membership in {name} is not known")
-    return [] if answer is None else [answer]
+    return [] if answer is None else TRUE if answer else FALSE
 
 
 def asked(scope: Scope, item: Any, name: str) -> bool | None:
