@@ -183,9 +183,13 @@ class _Plan:
             whole = self._at_hand(need)
             if whole is None:
                 whole = self._read(need, fetched, now.date())
-            own = [each for each in whole.resources if each.get("resourceType") == KINDS[need.kind]]
+            kind = KINDS[need.kind]
             # What is ordered now is not what there was before.
-            own = [each for each in own if references.resource_key(each) != facts.order.key]
+            own = [
+                each
+                for each in whole.resources
+                if each.get("resourceType") == kind and references.resource_key(each) != facts.order.key
+            ]
             if need.kind == "medications":
                 drugs += [each for each in whole.resources if each.get("resourceType") == "Medication"]
                 drugs += [drug for each in own if (drug := self._drug(each)) is not None]
@@ -244,7 +248,10 @@ def wanted(
     # The codes first: most of a record is about something else.
     if need.codes is not None:
         name = f"list:{need.codes}"
-        if not any(member_of(each, name) for each in _concepts(resource, need, drugs)):
+        for concept in _concepts(resource, need, drugs):
+            if member_of(concept, name):
+                break
+        else:
             return False
     if need.within_days is not None and need.kind in _DAY:
         day = _day_of(resource, _DAY[need.kind][1])
@@ -255,9 +262,10 @@ def wanted(
 
 def _concepts(resource: Resource, need: Need, drugs: Sequence[Resource]) -> list[Any]:
     stated = resource.get(_CODE.get(need.kind, "code"))
-    found = list(stated) if isinstance(stated, list) else [stated]
+    found = stated if isinstance(stated, list) else [stated]
     if need.kind != "medications":
         return found
+    found = list(found)
     key = drug_key(resource)
     if key is not None:
         found += [drug.get("code") for drug in drugs if references.resource_key(drug) == key]

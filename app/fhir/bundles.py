@@ -22,7 +22,12 @@ def is_bundle(value: Any) -> bool:
 
 def entries(bundle: Any) -> list[Entry]:
     """The data of a Bundle. OperationOutcomes are remarks on the data, not data: they come from `issues`."""
-    return [entry for entry in _all_entries(bundle) if entry.resource["resourceType"] != "OperationOutcome"]
+    found = []
+    for entry, resource in _with_resource(bundle):
+        if resource["resourceType"] != "OperationOutcome":
+            full_url = entry.get("fullUrl")
+            found.append(Entry(full_url if isinstance(full_url, str) else None, resource))
+    return found
 
 
 def resources(bundle: Any) -> Iterator[dict[str, Any]]:
@@ -32,9 +37,9 @@ def resources(bundle: Any) -> Iterator[dict[str, Any]]:
 
 def issues(bundle: Any) -> Iterator[dict[str, Any]]:
     """Every issue of the OperationOutcomes among a Bundle's entries, whatever their search.mode."""
-    for entry in _all_entries(bundle):
-        if entry.resource["resourceType"] == "OperationOutcome":
-            yield from issues_of(entry.resource)
+    for _, resource in _with_resource(bundle):
+        if resource["resourceType"] == "OperationOutcome":
+            yield from issues_of(resource)
 
 
 def has_issues(bundle: Any) -> bool:
@@ -53,12 +58,10 @@ def next_link(bundle: Any) -> str | None:
     return None
 
 
-def _all_entries(bundle: Any) -> list[Entry]:
+def _with_resource(bundle: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The entries of a Bundle that bring a resource of some type, each with it."""
     listed = bundle.get("entry") if is_bundle(bundle) else None
-    found = []
     for entry in listed if isinstance(listed, list) else ():
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
-            full_url = entry.get("fullUrl")
-            found.append(Entry(full_url if isinstance(full_url, str) else None, resource))
-    return found
+            yield entry, resource

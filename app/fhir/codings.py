@@ -7,8 +7,9 @@ Orders name the same system in several ways (CRD writes HCPCS with https, PAS wi
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
+
+from app.fhir.remembered import remembered
 
 HCPCS = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -79,7 +80,7 @@ _SYSTEMS = {_loose(url): url for url in _SHORT_NAMES} | {_loose(url): target for
 _SNOMED_EDITION = _loose(SNOMED) + "/"
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def normalise_system(url: str) -> str:
     """The one URL used here for a code system; unknown systems come back as they are, trimmed."""
     loose = _loose(url)
@@ -88,7 +89,7 @@ def normalise_system(url: str) -> str:
     return _SYSTEMS.get(loose, url.strip())
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def short_name(system: str) -> str:
     """What people call a system ("RxNorm"); the URL itself where no name is known."""
     system = normalise_system(system)
@@ -106,7 +107,7 @@ _BY_SHORT_NAME = {_plain(name): system for system, name in _SHORT_NAMES.items()}
 }
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def system_from_short_name(name: str) -> str | None:
     """The system a rule file means by "HCPCS", "rxnorm", "ICD-10-CM"; None if no system has that name."""
     return _BY_SHORT_NAME.get(_plain(name))
@@ -139,7 +140,7 @@ def ndc9(ndc11: str) -> str:
     return ndc11[:9]
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def normalise_code(system: str, code: str) -> str:
     """The one spelling used here for a code of an already normalised `system`.
 
@@ -173,16 +174,22 @@ def coding_of(value: Any) -> Coding | None:
     """One Coding element, normalised; None without a code."""
     if not isinstance(value, dict):
         return None
-    system, code, display = value.get("system"), value.get("code"), value.get("display")
-    if not isinstance(code, str) or not code.strip():
+    code = value.get("code")
+    if not isinstance(code, str):
         return None
-    return _coding(system if isinstance(system, str) else "", code, display if isinstance(display, str) else None)
+    system, display = value.get("system"), value.get("display")
+    found = _coding(system if isinstance(system, str) else "", code)
+    if found is not None and isinstance(display, str):
+        return Coding(found.system, found.code, display)
+    return found
 
 
-@lru_cache(maxsize=8192)
-def _coding(system: str, code: str, display: str | None) -> Coding:
+@remembered(8192)
+def _coding(system: str, code: str) -> Coding | None:
+    if not code.strip():
+        return None
     system = normalise_system(system)
-    return Coding(system, normalise_code(system, code), display)
+    return Coding(system, normalise_code(system, code))
 
 
 def billing_options(element: Any) -> tuple[Coding, ...]:

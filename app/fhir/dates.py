@@ -8,8 +8,9 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import date
-from functools import lru_cache
 from typing import Any, NamedTuple
+
+from app.fhir.remembered import remembered
 
 _DATE_TIME = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01])"
@@ -35,7 +36,7 @@ def parse(text: Any) -> Span | None:
     return _parse(text) if isinstance(text, str) else None
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _parse(text: str) -> Span | None:
     match = _DATE_TIME.fullmatch(text)
     if match is None or match["year"] == "0000":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
+
+from app.fhir.remembered import remembered
 
 Kind = Literal["relative", "absolute", "urn", "contained", "logical", "conditional"]
 
@@ -42,14 +43,14 @@ def parse(reference: Any) -> Reference | None:
     if reference is None:
         return None
     if isinstance(reference, str):
-        return _parse_text(reference.strip(), None)
+        return _parse_text(reference.strip(), "")
     if not isinstance(reference, dict):
         return None
     stated = reference.get("type")
     stated = stated if is_type(stated) else None
     text = reference.get("reference")
     if isinstance(text, str) and text.strip():
-        return _parse_text(text.strip(), stated)
+        return _parse_text(text.strip(), stated or "")
     return _parse_identifier(reference.get("identifier"), stated)
 
 
@@ -66,6 +67,11 @@ def resource_key(resource: Any) -> str | None:
     if not isinstance(resource, dict):
         return None
     kind, identity = resource.get("resourceType"), resource.get("id")
+    return _key(kind, identity) if isinstance(kind, str) and isinstance(identity, str) else None
+
+
+@remembered(8192)
+def _key(kind: str, identity: str) -> str | None:
     return f"{kind}/{identity}" if is_type(kind) and is_id(identity) else None
 
 
@@ -74,7 +80,7 @@ def is_type(value: Any) -> bool:
     return isinstance(value, str) and _is_type(value)
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _is_type(text: str) -> bool:
     return _IS_TYPE.fullmatch(text) is not None
 
@@ -108,8 +114,9 @@ def patient_of(resource: Any) -> Reference | None:
     return None
 
 
-@lru_cache(maxsize=4096)  # the records of one patient name the same few again and again
-def _parse_text(text: str, stated: str | None) -> Reference | None:
+@remembered(4096)  # the records of one patient name the same few again and again
+def _parse_text(text: str, type_stated: str) -> Reference | None:
+    stated = type_stated or None
     if text.startswith("#"):
         fragment = text[1:]
         return Reference("contained", stated, fragment or None, None, None, text) if " " not in text else None

@@ -97,11 +97,13 @@ class Unit(NamedTuple):
 _ONE = Unit(Fraction(1), ())
 
 
-@lru_cache(maxsize=1024)
 def parse(code: str) -> Unit | None:
     """The unit a UCUM code stands for, None when it is not known here."""
-    if not code or len(code) > _MAX_CODE:
-        return None
+    return _parse(code) if code and len(code) <= _MAX_CODE else None
+
+
+@lru_cache(maxsize=1024)
+def _parse(code: str) -> Unit | None:
     result, rest, divide = _ONE, code, False
     if rest.startswith("/"):
         divide, rest = True, rest[1:]
