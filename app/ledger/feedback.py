@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app.ledger.records import FeedbackLine
-from app.ledger.rows import instant
+from app.ledger.events import feedback_event
+from app.ledger.part import Part
+from app.ledger.records import FeedbackLine, FeedbackRecord, StoredFeedback
+from app.ledger.rows import feedback_row, instant, stored_feedback
 from app.ledger.tables import card, feedback
 
 
@@ -53,3 +56,31 @@ def feedback_report(connection: Connection, since: datetime | None) -> list[Feed
         for guidance in times.keys() | outcomes.keys()
     ]
     return sorted(lines, key=lambda line: (line.guidance is None, -line.shown, line.guidance or ""))
+
+
+class Feedback(Part):
+    """Keeps what was said of cards."""
+
+    def record_feedback(self, batch: Sequence[FeedbackRecord]) -> int:
+        """Write a batch of feedback and its events in one transaction, or nothing; how many cards in it are known."""
+        query = select(card.c.card_id, card.c.invocation_id)
+        named = query.where(card.c.card_id.in_({record.card_id for record in batch}))
+
+        def keep(connection: Connection) -> int:
+            shown_in = {row.card_id: row.invocation_id for row in connection.execute(named)}
+            said = [feedback_row(record, known=record.card_id in shown_in) for record in batch]
+            events = [feedback_event(row, shown_in.get(row["card_id"])) for row in said]
+            self._append(connection.connection.cursor(), {"feedback": said, "event": events})
+            return sum(row["known"] for row in said)
+
+        return self._store.write("the feedback was not recorded", keep)
+
+    def feedback_on(self, card_id: str) -> list[StoredFeedback]:
+        """All that was said of a card, in the order users said it; cards that are none of ours included."""
+        on = select(feedback).where(feedback.c.card_id == card_id)
+        return self._find(on.order_by(feedback.c.outcome_at, feedback.c.received_at), stored_feedback)
+
+    def feedback_report(self, since: datetime | None) -> list[FeedbackLine]:
+        """What users did with the cards shown since then (aware), or ever: one line a guidance, most shown first."""
+        doing = "the feedback could not be added up"
+        return self._store.read_snapshot(doing, lambda connection: feedback_report(connection, since))

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, select
 
+from app.ledger.events import reading_event
+from app.ledger.part import Part
 from app.ledger.rows import Row, instant
 from app.ledger.tables import reading
 
@@ -65,3 +67,25 @@ def readings_between(
     if member_id is not None:
         query = query.where(reading.c.member_id == member_id)
     return query
+
+
+class Readings(Part):
+    """Keeps who read what."""
+
+    def record_reading(self, record: Reading) -> None:
+        """Write that somebody reads what is kept of a person, with its event. Show nothing unless it is written."""
+        row = reading_row(record)
+        rows = {"reading": [row], "event": [reading_event(row)]}
+        self._store.write_fast("the reading was not recorded", lambda cursor: self._append(cursor, rows))
+
+    def readings(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        reader: str | None = None,
+        member_id: str | None = None,
+        limit: int = 200,
+    ) -> list[Reading]:
+        """Who read what, newest first."""
+        return self._find(readings_between(since, until, reader, member_id, limit), stored_reading)

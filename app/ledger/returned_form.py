@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, select
 
+from app.encryption import Encryption
+from app.errors import LedgerError
+from app.ledger.events import form_event
+from app.ledger.part import Part
 from app.ledger.rows import Row, instant
-from app.ledger.tables import returned_form
+from app.ledger.store import Store
+from app.ledger.tables import assertion, form_error, returned_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ def stored_form_error(row: Mapping[str, Any]) -> FormError:
     return FormError(**{**row, "received_at": received_at, "issues": row["issues"].encode()})
 
 
-def forms_of_member(member_id: str) -> Select[Any]:
+def forms_of_member(member_id: str | ColumnElement[str]) -> Select[Any]:
     """What came back for a member, newest first."""
     of = select(returned_form).where(returned_form.c.member_id == member_id)
     return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)
@@ -94,3 +99,60 @@ def forms_of_assertion(assertion_id: str) -> Select[Any]:
     """What came back for an assertion, newest first."""
     of = select(returned_form).where(returned_form.c.assertion_id == assertion_id)
     return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)
+
+
+class Forms(Part):
+    """Keeps forms that came back, and what clients report of forms."""
+
+    def __init__(self, store: Store, encryption: Encryption | None) -> None:
+        super().__init__(store, encryption)
+        self._forms_of_member = store.query_sql(forms_of_member(bindparam("member_id", type_=Text)))
+
+    def record_returned_form(
+        self, record: ReturnedForm, is_it: Callable[[ReturnedForm], bool] = lambda _: False
+    ) -> str:
+        """Write a form that came back with its event in one transaction, or nothing. Its assertion must be there.
+
+        Nothing is written when the last to come back for the assertion, of that form in any version, `is_it` already:
+        it was sent twice. The id of the one that is kept.
+        """
+        row = returned_form_row(record)
+        made_in = select(assertion.c.invocation_id).where(assertion.c.assertion_id == record.assertion_id)
+        before = forms_of_assertion(record.assertion_id)
+
+        def keep(connection: Connection) -> str:
+            invocation_id = connection.execute(made_in).scalar()
+            if invocation_id is None:
+                raise LedgerError("the form was not recorded: its assertion is not in the ledger")
+            kept = [stored_form(found._asdict()) for found in connection.execute(before)]
+            last = next((each for each in kept if each.form_url == record.form_url), None)
+            if last is not None and is_it(last):
+                return last.form_id
+            self._append(
+                connection.connection.cursor(), {"returned_form": [row], "event": [form_event(row, invocation_id)]}
+            )
+            return record.form_id
+
+        return self._store.write("the form was not recorded", keep)
+
+    def forms_of_member(self, member_id: str) -> list[ReturnedForm]:
+        """Every form that came back for a member, newest first."""
+        return self._find_fast(self._forms_of_member, {"member_id": member_id}, stored_form)
+
+    def forms_returned_for(self, assertion_id: str) -> list[ReturnedForm]:
+        """Every form that came back for an assertion, newest first."""
+        return self._find(forms_of_assertion(assertion_id), stored_form)
+
+    def record_form_errors(self, records: Sequence[FormError]) -> None:
+        """Keep what a client could not do with forms, all or nothing. It is about no answer, so it is not chained."""
+        rows = [form_error_row(record) for record in records]
+
+        def keep(connection: Connection) -> None:
+            for row in rows:
+                connection.exec_driver_sql(self._insert["form_error"], row)
+
+        self._store.write("the errors were not recorded", keep)
+
+    def form_errors(self) -> list[FormError]:
+        """What clients reported of forms, newest first."""
+        return self._find(select(form_error).order_by(form_error.c.received_at.desc()), stored_form_error)

@@ -1,0 +1,67 @@
+"""What every part of the ledger reads and writes by: the store, the sealing, and the end of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select
+
+from app.encryption import Encryption
+from app.errors import LedgerError
+from app.ledger import chain
+from app.ledger.blobs import Blobs
+from app.ledger.rows import Row, instant
+from app.ledger.store import Cursor, Store
+from app.ledger.tables import metadata
+
+T = TypeVar("T")
+
+_TAIL = "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
+
+
+class Part:
+    """Base of the parts; `Ledger` is all of them on one store."""
+
+    def __init__(self, store: Store, encryption: Encryption | None) -> None:
+        self._store = store
+        self._encryption = encryption
+        self._blobs = Blobs(encryption)
+        self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
+
+    def _append(self, cursor: Cursor, rows: dict[str, list[Row]]) -> None:
+        """Insert rows by table, in that order; the events, which come last, are numbered and chained first."""
+        cursor.execute(_TAIL)
+        seq, previous = cursor.fetchone() or (0, chain.GENESIS)
+        recorded_at = instant(datetime.now(UTC))
+        for row in rows["event"]:
+            seq += 1
+            row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
+            row.setdefault("archive", None)
+            row.setdefault("reading_id", None)
+            row["hash"] = previous = chain.event_hash(row)
+        for table, added in rows.items():
+            if added:
+                cursor.executemany(self._insert[table], added)
+
+    def _find(self, query: Select[Any], record: Callable[[Row], T]) -> list[T]:
+        def find(connection: Connection) -> list[T]:
+            return [record(row._asdict()) for row in connection.execute(query)]
+
+        return self._store.read("the ledger could not be read", find)
+
+    def _find_fast(self, sql: str, wanted: Mapping[str, Any], record: Callable[[Row], T]) -> list[T]:
+        """As `_find`, by a text that was compiled once (`Store.query_sql`): for what every call asks."""
+
+        def find(cursor: Cursor) -> list[T]:
+            cursor.execute(sql, wanted)
+            names = [column[0] for column in cursor.description]
+            return [record(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+        return self._store.read_fast("the ledger could not be read", find)
+
+    def _sealing(self) -> Encryption:
+        if self._encryption is None:
+            raise LedgerError("nothing can be sealed or opened: no key is at hand")
+        return self._encryption
