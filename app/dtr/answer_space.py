@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from app.rulebook.forms import Artifacts
+
 Expand = Callable[[str], "Sequence[dict[str, Any]] | None"]
 """The Codings of a value set by canonical, None where it is not known."""
 
@@ -42,6 +44,16 @@ def _contained(name: str, questionnaire: Mapping[str, Any]) -> list[dict[str, An
         if isinstance(resource, dict) and resource.get("id") == name and resource.get("resourceType") == "ValueSet":
             return codings_of(resource)
     return None
+
+
+def codings_in(value_sets: Artifacts) -> Expand:
+    """The Codings of those of these value sets that list them."""
+
+    def codings(canonical: str) -> list[dict[str, Any]] | None:
+        value_set = value_sets.get(canonical)
+        return codings_of(value_set) if value_set is not None else None
+
+    return codings
 
 
 def codings_of(value_set: Mapping[str, Any]) -> list[dict[str, Any]] | None:

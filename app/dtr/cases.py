@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from app.dtr.answer_space import codings_in
 from app.dtr.bundle_data import from_bundle
 from app.dtr.populate import Populated, populate
 from app.errors import InvalidRequest
@@ -120,7 +121,7 @@ def run(case: Case, rulebook: Rulebook) -> list[str]:
     prefill = rulebook.prefills.get(case.form)
     now = datetime.combine(case.on, time(), tzinfo=UTC)
     data = from_bundle(case.bundle, prefill, rulebook, now=now, member=case.member, partial=case.partial)
-    populated = populate(rulebook.forms[case.form], prefill, data, "2.2")
+    populated = populate(rulebook.forms[case.form], prefill, data, "2.2", codings_in(rulebook.value_sets))
     return list(_differences(case, populated))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.crd.snapshot import Snapshot
 from app.dtr import extensions
-from app.dtr.answer_space import codings_of
+from app.dtr.answer_space import codings_in
 from app.dtr.asked import Asked, Wanted
 from app.dtr.draft import CONTEXTS, Version
 from app.dtr.populate import Populated, populate
@@ -91,12 +91,7 @@ def filled_form(
     form: Mapping[str, Any], slug: str, rulebook: Rulebook, data: PrefillData, version: Version
 ) -> Populated:
     """The form with what is known of it filled in."""
-
-    def expand(canonical: str) -> list[Resource] | None:
-        value_set = rulebook.value_sets.get(canonical)
-        return codings_of(value_set) if value_set is not None else None
-
-    return populate(form, rulebook.prefills.get(slug), data, version, expand)
+    return populate(form, rulebook.prefills.get(slug), data, version, codings_in(rulebook.value_sets))
 
 
 def prefill_data(wanted: Wanted, asked: Asked, snapshot: Snapshot | None, now: datetime) -> PrefillData:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.dtr.answer_space import Expand
+from app.dtr.answer_space import Expand, codings_in
 from app.dtr.answers import InvalidAnswers, check
 from app.dtr.asked import form_of
 from app.dtr.draft import Version
@@ -64,7 +64,6 @@ def context_of(response: Resource, stated: str | None) -> str:
 def complete(
     response: Resource,
     promised: Promised,
-    expand: Callable[[Rulebook], Expand],
     version: Version,
     current: Rulebook,
 ) -> Completed:
@@ -81,11 +80,11 @@ def complete(
     for rulebook, each in asked:
         slug = form_of(canonical, rulebook)
         if slug is not None and slug in each.forms:
-            form = dict(rulebook.forms[slug])
+            form, expand = dict(rulebook.forms[slug]), codings_in(rulebook.value_sets)
             if contained is not None and is_adaptive(form):
-                items = _adaptive(form, contained, expand(rulebook), version)
+                items = _adaptive(form, contained, expand, version)
             else:
-                items = _whole(form, response, expand(rulebook))
+                items = _whole(form, response, expand)
             return Completed(rulebook.questionnaires[slug], items)
     raise UnprocessableRequest(
         "The answer did not ask for this form.", element="QuestionnaireResponse.questionnaire", code="business-rule"

@@ -18,7 +18,7 @@ from app.crd.basis import Options
 from app.crd.reconsideration import Reconsideration, Reconsidered
 from app.crd.returned_forms import ReturnedForms
 from app.crd.snapshot import Snapshot, unseal
-from app.dtr.answer_space import Expand, codings_of
+from app.dtr.answer_space import codings_in
 from app.dtr.asked import Asked, Wanted, find_asked, form_of
 from app.dtr.draft import Version
 from app.dtr.expand_request import ExpandRequest
@@ -147,7 +147,7 @@ class DtrService:
             raise NotFound("The contained form is derived from no adaptive form of this payer.", code="not-found")
         slug, rulebook = found
         form = dict(rulebook.forms[slug])
-        step = next_step(form, request, self._codings_in(rulebook), version)
+        step = next_step(form, request, codings_in(rulebook.value_sets), version)
         publisher = self._publisher(rulebook, version, base, now)
         filled: list[Resource] = []
         if promised is not None and step.new:
@@ -167,7 +167,7 @@ class DtrService:
         response = advanced(request, step, contained, filled, now.isoformat())
         if step.new or promised is None or all(slug not in each.forms for each in promised.every):
             return response
-        done = complete(response, promised, self._codings_in, version, self._keeper.current)
+        done = complete(response, promised, version, self._keeper.current)
         self._keep(response, done, promised, client, now, dated_here=True)
         answer = self._answer_again(promised, client, now)
         return with_coverage_information(response, answer.extensions(version) if answer is not None else [])
@@ -189,7 +189,7 @@ class DtrService:
         response = read_response(body)
         now, current = self._clock(), self._keeper.current
         promised = self._promises.find(context_of(response, context), client, element="context")
-        done = complete(response, promised, self._codings_in, version, current)
+        done = complete(response, promised, version, current)
         form_id = self._keep(response, done, promised, client, now)
         self._forget(promised)
         words = "The form is kept for the order; sign the order again for an answer that takes it into account."
@@ -268,13 +268,6 @@ class DtrService:
             if slug is not None and is_adaptive(rulebook.forms[slug]):
                 return slug, rulebook
         return None
-
-    def _codings_in(self, rulebook: Rulebook) -> Expand:
-        def codings(canonical: str) -> list[Resource] | None:
-            value_set = rulebook.value_sets.get(canonical)
-            return codings_of(value_set) if value_set is not None else None
-
-        return codings
 
     def expand(self, asked: ExpandRequest) -> Resource:
         """ValueSet/$expand. NotFound for a value set that nobody here has."""

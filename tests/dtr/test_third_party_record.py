@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.dtr.answer_space import codings_in
 from app.dtr.bundle_data import from_bundle
 from app.dtr.cases import answers
 from app.dtr.populate import Populated, populate
@@ -57,7 +58,7 @@ def amy(ig: Path) -> dict[str, Any]:
 def filled(bundle: dict[str, Any], form: str, rulebook: Rulebook) -> Populated:
     prefill = rulebook.prefills[form]
     data = from_bundle(bundle, prefill, rulebook, now=ON)
-    return populate(rulebook.forms[form], prefill, data, "2.2")
+    return populate(rulebook.forms[form], prefill, data, "2.2", codings_in(rulebook.value_sets))
 
 
 def test_her_measurement_is_in_the_form(amy: dict[str, Any], sample_rulebook: Rulebook) -> None:

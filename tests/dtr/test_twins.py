@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from app.cli import main
 from app.cli.questionnaires.build import missing, run_node
 from app.dtr import extensions
+from app.dtr.answer_space import codings_in
 from app.dtr.bundle_data import from_bundle, order_in
 from app.dtr.cases import Case, answers, plain, read_cases
 from app.dtr.cql.resource import ELM, content
@@ -93,7 +94,7 @@ def server_answers(case: Case, rulebook: Rulebook) -> Mapping[str, Any]:
     prefill = rulebook.prefills.get(case.form)
     now = datetime.combine(case.on, time(), tzinfo=UTC)
     data = from_bundle(case.bundle, prefill, rulebook, now=now, member=case.member, partial=case.partial)
-    return answers(populate(rulebook.forms[case.form], prefill, data, "2.2"))
+    return answers(populate(rulebook.forms[case.form], prefill, data, "2.2", codings_in(rulebook.value_sets)))
 
 
 def listed(value: Any) -> list[Any]:

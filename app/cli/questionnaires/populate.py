@@ -44,6 +44,7 @@ def populate(
 ) -> None:
     """Fill a form from a Bundle and show each item's answer with what it came from."""
     from app.dtr import populate as population
+    from app.dtr.answer_space import codings_in
     from app.dtr.bundle_data import from_bundle
     from app.rulebook.spelling import nearest
 
@@ -61,7 +62,7 @@ def populate(
     prefill = book.prefills.get(form)
     data = from_bundle(bundle, prefill, book, now=now)
     spoken: Version = "2.0" if version == "2.0" else "2.2"
-    populated = population.populate(book.forms[form], prefill, data, spoken, trails=True)
+    populated = population.populate(book.forms[form], prefill, data, spoken, codings_in(book.value_sets), trails=True)
     if whole:
         sys.stdout.buffer.write(encode(populated.response) + b"\n")
         return
