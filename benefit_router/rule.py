@@ -66,7 +66,7 @@ class OneOf:
 class Indication:
     """One of the diagnoses the order states must be in `codes`.
 
-    An order that states none, or only in code systems the list does not speak, leaves it open.
+    An order that states none, or one of them only in code systems the list does not speak, leaves it open.
     """
 
     codes: CodeList
@@ -78,7 +78,8 @@ class Indication:
             return Verdict.OPEN
         if any(code in self.codes for code in order.diagnoses):
             return Verdict.YES
-        comparable = any(system in self.codes.systems for system, _ in order.diagnoses)
+        reasons = order.reasons or (frozenset([system for system, _ in order.diagnoses]),)
+        comparable = not any(self.codes.systems.isdisjoint(systems) for systems in reasons)
         return Verdict.NO if comparable else Verdict.OPEN
 
     def wanted(self) -> str:

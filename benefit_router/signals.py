@@ -52,14 +52,16 @@ class OrderSignals:
     """One order, as the router sees it.
 
     `codes` are all codings the order states (its own and its billing options). `diagnoses` are the indications it
-    states, None when it states none. `flags` holds what the payer's file knows about the member (`esrd`: True); a flag
-    that is not in it is unknown. `on` is the day benefits are judged at.
+    states, None when it states none; `reasons` the code systems in which each of them is given, none for one that
+    cannot be read (empty: they are one). `flags` holds what the payer's file knows about the member (`esrd`: True); a
+    flag that is not in it is unknown. `on` is the day benefits are judged at.
     """
 
     codes: frozenset[Code]
     on: date
     single: Mapping[str, Signal] = field(default_factory=dict)
     diagnoses: frozenset[Code] | None = None
+    reasons: frozenset[frozenset[str]] = frozenset()
     flags: Mapping[str, bool] = field(default_factory=dict)
     age: int | None = None
 

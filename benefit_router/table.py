@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from benefit_router.catalog import Candidates, DrugCatalog
-from benefit_router.codes import Code
+from benefit_router.codes import Code, CodeList
 from benefit_router.rule import Authorization, Rule, Track
+
+# A claim carries one of these for a drug, so two of them on an order are two things it may mean.
+_BILLED = ("HCPCS", "CPT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,22 @@ class RoutingTable:
                 if _class_agrees(rule, product.classes):
                     found[rule_id] = rule
                     hits[rule_id] = hits.get(rule_id, 0) + 1
-        # A code the catalog does not hold still counts when a row names it outright.
-        for rule in self._naming(code for code in stated if code not in self.catalog):
-            if not rule.drug_class:
-                found[rule.rule_id] = rule
-                hits[rule.rule_id] = len(meant.products)
-        general = self._any_order + (self._any_drug if known else ())
-        for rule in general:
-            found[rule.rule_id] = rule
-            hits[rule.rule_id] = len(meant.products)
         every = len(meant.products)
+        codes = tuple(stated)
+        billed = [code for code in codes if code[0] in _BILLED]
+        apart = [code for code in codes if code not in self.catalog]
+        # Of several billing codes that the catalog does not bring together, any one may be what is meant.
+        either = billed if len(billed) > 1 and not self.catalog.by_code.keys() >= set(billed) else []
+        # A code the catalog does not hold still counts when a row names it outright; of its classes nothing is known.
+        for rule in self._naming(apart):
+            found[rule.rule_id] = rule
+            hits[rule.rule_id] = hits.get(rule.rule_id, 0) if rule.drug_class else every
+        for rule_id, rule in found.items():
+            if not all(isinstance(rule.codes, CodeList) and code in rule.codes for code in either):
+                hits[rule_id] = 0
+        for rule in self._any_order + (self._any_drug if known else ()):
+            found[rule.rule_id] = rule
+            hits[rule.rule_id] = every
         for rule_id in sorted(found, key=self._position.__getitem__):
             yield Candidate(found[rule_id], certain=hits[rule_id] == every)
 

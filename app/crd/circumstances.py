@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.crd.chart import Chart, Resource
@@ -11,11 +12,15 @@ from app.fhir import codings, references
 from app.hooks.request import HookRequest
 from app.rulebook.codes import Crosswalks, as_code
 from benefit_router import MISSING, Code, Signal
+from benefit_router.columns import ENCOUNTER_CLASSES
 
 # CMS place-of-service codes where a professional gives a drug, and where the patient lives (CMS POS code set).
 _GIVEN_AT = frozenset({"11", "19", "20", "22", "24", "49", "50", "65", "71", "72"})
 
-# NUCC taxonomy of those who dispense; every other organization that dispenses is a provider's own supply.
+_POS = re.compile(r"\d{2}", re.ASCII)
+
+# NUCC taxonomy of those who dispense. Another provider that dispenses uses its own supply; of another supplier (all
+# begin with 33) or pharmacist (1835) it is not said.
 _PHARMACIES = {
     "3336S0011X": "specialty",
     "3336H0001X": "home-infusion",
@@ -25,20 +30,26 @@ _PHARMACIES = {
     "3336M0002X": "retail",
     "333600000X": "retail",
 }
+_SUPPLIERS = ("33", "1835")
+_CLASSES = frozenset(ENCOUNTER_CLASSES) - {"none"}
 
 
 def route_of(resource: Resource, crosswalks: Crosswalks) -> Signal:
-    """The route the dosage states. Two different stated routes leave both possible; an unknown code is no route."""
-    words = {
-        crosswalks.routes[code]
-        for dosage in listed(resource.get("dosageInstruction"))
-        if isinstance(dosage, dict)
-        for coding in codings.codings_of(dosage.get("route"))
-        if (code := as_code(coding)) in crosswalks.routes
-    }
-    if len(words) == 1:
-        return Signal.known(words.pop())
-    return Signal.derived(words)
+    """The route the dosage states. Two different stated routes leave both possible; an unknown code is no route.
+
+    A route beside one that cannot be made out is not known for certain.
+    """
+    stated = [dosage["route"] for dosage in listed(resource.get("dosageInstruction")) if _says(dosage, "route")]
+    words = [
+        {
+            crosswalks.routes[code]
+            for coding in codings.codings_of(route)
+            if (code := as_code(coding)) in crosswalks.routes
+        }
+        for route in stated
+    ]
+    found = set().union(*words)
+    return Signal.known(found.pop()) if len(found) == 1 and all(words) else Signal.derived(found)
 
 
 def dose_form_of(medication: Resource | None, crosswalks: Crosswalks) -> Signal:
@@ -51,34 +62,56 @@ def dose_form_of(medication: Resource | None, crosswalks: Crosswalks) -> Signal:
     return Signal.known(words.pop()) if len(words) == 1 else Signal.derived(words)
 
 
+def agreeing(route: Signal, form: Signal, crosswalks: Crosswalks) -> tuple[Signal, Signal]:
+    """A stated route and form. Where no such form is given by that route, neither is known: either may be the slip."""
+    routes = frozenset().union(*(crosswalks.routes_of_form.get(word, frozenset()) for word in form.values))
+    if not route.values or not routes or not route.values.isdisjoint(routes):
+        return route, form
+    forms = {word for word, given in crosswalks.routes_of_form.items() if not given.isdisjoint(route.values)}
+    return Signal.derived(route.values | routes), Signal.derived(form.values | forms)
+
+
 def site_of(resource: Resource, chart: Chart) -> Signal:
     """Place of service: stated on the order, or that of the one location its performer works at."""
-    stated = {
-        coding.code
-        for concept in listed(resource.get("locationCode"))
-        for coding in codings.codings_of(concept)
-        if coding.system == codings.PLACE_OF_SERVICE
-    }
+    stated = [_places_of_service(concept) for concept in listed(resource.get("locationCode"))]
+    if any(stated):
+        return _of_all(stated)
     places = [chart.resolve(reference, resource) for reference in listed(resource.get("locationReference"))]
     for performer in _resolved(chart, resource, listed(resource.get("performer"))):
         if performer.get("resourceType") == "PractitionerRole":
             places += [chart.resolve(reference, performer) for reference in listed(performer.get("location"))]
-    if not stated:
-        stated = {
-            coding.code
-            for place in places
-            if place is not None
-            for concept in listed(place.get("type"))
-            for coding in codings.codings_of(concept)
-            if coding.system == codings.PLACE_OF_SERVICE
-        }
-    return Signal.known(stated.pop()) if len(stated) == 1 else Signal.derived(stated)
+    return _of_all(
+        {code for concept in listed((place or {}).get("type")) for code in _places_of_service(concept)}
+        for place in places
+    )
+
+
+def _places_of_service(concept: Any) -> set[str]:
+    return {
+        coding.code
+        for coding in codings.codings_of(concept)
+        if coding.system == codings.PLACE_OF_SERVICE and _POS.fullmatch(coding.code)
+    }
+
+
+def _of_all(said: Iterable[set[str]]) -> Signal:
+    """What several elements say: all they name is possible, and nothing is known when one of them cannot be read."""
+    each = list(said)
+    if not all(each):
+        return MISSING
+    found = set().union(*each)
+    return Signal.known(found.pop()) if len(found) == 1 else Signal.derived(found)
+
+
+def _says(element: Any, name: str) -> bool:
+    return isinstance(element, dict) and element.get(name) is not None
 
 
 def encounter_of(resource: Resource, request: HookRequest, chart: Chart) -> tuple[Resource | None, Signal]:
     """The encounter and its class; `none` when the order is placed outside any encounter.
 
-    The hook's own encounter stands in only for an order that names no other.
+    A class in words of the EHR's own is not known: it may mean any of HL7's. The hook's own encounter stands in only
+    for an order that names no other.
     """
     reference = resource.get("encounter")
     if reference is None and request.encounter_id is None:
@@ -87,7 +120,8 @@ def encounter_of(resource: Resource, request: HookRequest, chart: Chart) -> tupl
     if encounter is None and references.local_key(reference) is None and request.encounter_id is not None:
         encounter = chart.get(f"Encounter/{request.encounter_id}")
     coding = codings.coding_of((encounter or {}).get("class"))
-    return encounter, Signal.known(coding.code) if coding else MISSING
+    is_known = coding is not None and coding.system in ("", codings.ACT_CODE) and coding.code in _CLASSES
+    return encounter, Signal.known(coding.code) if coding is not None and is_known else MISSING
 
 
 def supply_channel_of(resource: Resource, site: Signal, chart: Chart) -> Signal:
@@ -103,9 +137,13 @@ def supply_channel_of(resource: Resource, site: Signal, chart: Chart) -> Signal:
     organization = chart.resolve(performer, resource)
     if organization is None:
         return MISSING
-    kinds = {kind for code in taxonomy_of(organization) if (kind := _PHARMACIES.get(code))}
+    taxonomy = taxonomy_of(organization)
+    kinds = {kind for code in taxonomy if (kind := _PHARMACIES.get(code))}
+    provides = [not code.startswith(_SUPPLIERS) for code in taxonomy if code not in _PHARMACIES]
     if not kinds:
-        return Signal.known("buy-bill") if taxonomy_of(organization) else MISSING
+        return Signal.known("buy-bill") if provides and all(provides) else MISSING
+    if any(provides):  # a provider with a pharmacy: which of the two is meant is not said
+        return MISSING
     kind = sorted(kinds)[0] if len(kinds) == 1 else ""
     if kind == "home-infusion":
         return Signal.known(kind)
@@ -120,13 +158,9 @@ def supply_channel_of(resource: Resource, site: Signal, chart: Chart) -> Signal:
 
 
 def performer_type_of(resource: Resource, chart: Chart) -> Signal:
-    """NUCC taxonomy of the intended performer."""
-    found = {
-        code
-        for performer in _resolved(chart, resource, listed(resource.get("performer")))
-        for code in taxonomy_of(performer)
-    }
-    return Signal.known(found.pop()) if len(found) == 1 else Signal.derived(found)
+    """NUCC taxonomy of the intended performer; not known when that of one of several is not."""
+    performers = [chart.resolve(reference, resource) for reference in listed(resource.get("performer"))]
+    return _of_all(set(taxonomy_of(performer or {})) for performer in performers)
 
 
 def taxonomy_of(resource: Resource) -> list[str]:
@@ -149,15 +183,13 @@ def npi_of(reference: Any, resource: Resource, chart: Chart) -> str | None:
     return None
 
 
-def diagnoses_of(resource: Resource, chart: Chart) -> frozenset[Code] | None:
-    """The indications the order states, as reason codes or as conditions it points to; None when it states none."""
-    found = {
-        as_code(coding) for concept in listed(resource.get("reasonCode")) for coding in codings.codings_of(concept)
-    }
-    for condition in _resolved(chart, resource, listed(resource.get("reasonReference"))):
-        if condition.get("resourceType") == "Condition":
-            found |= {as_code(coding) for coding in codings.codings_of(condition.get("code"))}
-    return frozenset(found) or None
+def reasons_of(resource: Resource, chart: Chart) -> list[frozenset[Code]]:
+    """The codes of each reason the order states, as a concept or as a condition it points to; none for one in words."""
+    found = [codings.codings_of(concept) for concept in listed(resource.get("reasonCode"))]
+    for reference in listed(resource.get("reasonReference")):
+        condition = chart.resolve(reference, resource) or {}
+        found.append(codings.codings_of(condition.get("code")) if condition.get("resourceType") == "Condition" else ())
+    return [frozenset(map(as_code, each)) for each in found]
 
 
 def phase_of(resource: Resource) -> Signal:

@@ -18,6 +18,7 @@ from app.members.directory import MemberDirectory
 from app.rulebook.codes import as_code, with_ndc_product
 from app.rulebook.rulebook import Rulebook
 from benefit_router import MISSING, Code, DrugCatalog, OrderSignals, Signal
+from benefit_router.columns import BY_NAME
 
 # How a missing fact is named to the person who could supply it.
 _WORDS = {
@@ -46,7 +47,7 @@ _WORDS = {
 class OrderFacts:
     """One order as rules see it. `codes` are what it states, `options` what it may be billed as; `view` is `%facts`.
 
-    `products` are the codes of each product it asks for; for a drug, of each product it may mean.
+    `products` are the codes of each product it asks for, or may mean where they are a drug's or billed differently.
     `trouble` says why the drug or device itself could not be read, when the EHR failed to give it. `authorization` is
     the number of one on file that covers whatever the order means; `gold_card`: its orderer needs none. `beside` are
     the keys of the other orders of the call.
@@ -94,7 +95,7 @@ def build_facts(
     """The facts of one order. InvalidRequest when the order breaks core FHIR."""
     resource = order.resource
     content = read_content(resource, chart, order.element)
-    on = content.service_date or max(content.written or today, today)
+    on = content.day_of_service(today)
     patient = chart.patient
     match = directory.find(coverage, patient, on)
     catalog = rulebook.table.catalog
@@ -107,27 +108,35 @@ def build_facts(
     performers = [at.npi_of(performer, resource, chart) for performer in listed(resource.get("performer"))]
     requester = at.npi_of(orderer(resource), resource, chart)
     grants = directory.grants_about(member_id, {npi for npi in (requester, *performers) if npi is not None})
+    reasons = at.reasons_of(resource, chart)
+    route, dose_form = at.agreeing(
+        at.route_of(resource, rulebook.crosswalks),
+        at.dose_form_of(content.medication, rulebook.crosswalks),
+        rulebook.crosswalks,
+    )
     signals = OrderSignals(
         codes=stated | _drug_options(options),
         on=on,
         single={
-            "route": at.route_of(resource, rulebook.crosswalks),
-            "dose_form": at.dose_form_of(content.medication, rulebook.crosswalks),
+            "route": route,
+            "dose_form": dose_form,
             "site_pos": site,
             "enc_class": encounter_class,
             "supply_channel": at.supply_channel_of(resource, site, chart),
             "performer_type": at.performer_type_of(resource, chart),
             "network": _network([grants.in_network(npi, plan, on) for npi in performers]),
-            "sex": _known((patient or {}).get("gender")),
+            "sex": _sex(patient),
             "phase": at.phase_of(resource),
             **_member_signals(match, rulebook),
         },
-        diagnoses=at.diagnoses_of(resource, chart),
+        diagnoses=frozenset().union(*reasons) or None,
+        reasons=frozenset(frozenset(system for system, _ in codes) for codes in reasons),
         flags=match.member.flags if match.member else {},
         age=_age(match, patient, on),
     )
     is_drug = resource["resourceType"] == "MedicationRequest" or rulebook.table.routes(signals.codes)
-    products = (stated,) if len(content.products) == 1 else _each(content.products, catalog)
+    each = (stated,) if len(content.products) == 1 else _each(content.products, catalog)
+    products = tuple(billed for codes in each for billed in _billed_apart(codes))
     if is_drug:
         products = _meanings(signals, rulebook)
     authorizations = {grants.authorization(member_id, codes, on) for codes in products}
@@ -225,6 +234,12 @@ def _each(products: tuple[tuple[codings.Coding, ...], ...], catalog: DrugCatalog
     return tuple(with_ndc_product(_codes(product, catalog)) for product in products)
 
 
+def _billed_apart(codes: frozenset[Code]) -> tuple[frozenset[Code], ...]:
+    """What codes of one thing may mean: a claim carries one billing code, so several are as many possibilities."""
+    billed = sorted(code for code in codes if code[0] in ("HCPCS", "CPT"))
+    return tuple(codes - set(billed) | {code} for code in billed) if len(billed) > 1 else (codes,)
+
+
 def _drug_options(options: frozenset[Code]) -> frozenset[Code]:
     """One billing option is as good as a statement of the code; several are only possibilities."""
     return options if len({code for code in options if code[0] in ("HCPCS", "CPT")}) == 1 else frozenset()
@@ -235,17 +250,25 @@ def _member_signals(match: MemberMatch, rulebook: Rulebook) -> dict[str, Signal]
     if member is None:
         return {}
     plan = rulebook.payer.plans.get(member.plan or "")
+    # A plan that only a Coverage names may be one of the payer's in another spelling.
+    known_plan = member.plan and (plan is not None or member.source == "roster")
     pharmacy = rulebook.payer.pharmacy.get(member.pharmacy or (plan.pharmacy if plan else None) or "")
     # The roster is complete: what it leaves blank the member does not have. A Coverage only leaves it unsaid.
     unsaid = Signal.known("-") if member.source == "roster" else MISSING
     return {
         "lob": _known(member.line),
-        "plan_id": _known(member.plan) if member.plan else unsaid,
+        "plan_id": _known(member.plan) if known_plan else MISSING if member.plan else unsaid,
         "group_id": _known(member.group) if member.group else unsaid,
         "state": _known(member.state),
         "bin": _known(member.bin or (pharmacy.bin if pharmacy else None)),
         "pcn": _known(member.pcn or (pharmacy.pcn if pharmacy else None)),
     }
+
+
+def _sex(patient: Resource | None) -> Signal:
+    """Administrative gender, unless it is one that says nothing (`unknown`)."""
+    gender = (patient or {}).get("gender")
+    return Signal.known(gender) if gender in BY_NAME["sex"].words else MISSING
 
 
 def _known(value: Any) -> Signal:
@@ -296,11 +319,20 @@ def _signal_view(signals: OrderSignals) -> dict[str, Any]:
     for name, signal in SIGNALS.items():
         found = signals.single.get(signal, MISSING).values
         values[name] = next(iter(found)) if len(found) == 1 else _MISSING[name]
-    diagnoses = _coding_dicts(signals.diagnoses) if signals.diagnoses is not None else None
-    values |= _present(age=signals.age, diagnoses=diagnoses)
+    values |= _present(age=signals.age, diagnoses=_diagnoses(signals))
     values["flags"] = dict(signals.flags)
     values["service_date"] = signals.on.isoformat()
     return values
+
+
+def _diagnoses(signals: OrderSignals) -> Any:
+    """The codes of the order's reasons; incomplete when one of them has none of ICD-10-CM, in which lists are kept."""
+    if signals.diagnoses is None:
+        return None
+    stated = _coding_dicts(signals.diagnoses)
+    if all("ICD-10-CM" in systems for systems in signals.reasons):
+        return stated
+    return fhirpath.Incomplete(stated, "the order gives a reason without its ICD-10-CM code")
 
 
 def _present(**values: Any) -> dict[str, Any]:

@@ -36,7 +36,8 @@ _PAYLOAD_CONTENT = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Commun
 class OrderContent:
     """What is ordered. `unresolved` names the reference to the drug or device that could not be followed.
 
-    `stated` are all its codings, `products` those of each product apart: one order may ask for several.
+    `stated` are all its codings, `products` those of each product apart: one order may ask for several. `service_days`
+    are those the service may be on.
     """
 
     stated: tuple[codings.Coding, ...]
@@ -46,7 +47,14 @@ class OrderContent:
     unresolved: str | None
     medication: Resource | None
     written: date | None
-    service_date: date | None
+    service_days: dates.Span | None
+
+    def day_of_service(self, today: date) -> date:
+        """The day benefits are judged at. What goes on is judged today, by the rules that pay for what is to come."""
+        if self.service_days is None:
+            return max(self.written or today, today)
+        first, last = self.service_days
+        return today if first <= today <= last else first
 
 
 def read_content(resource: Resource, chart: Chart, element: str) -> OrderContent:
@@ -64,7 +72,7 @@ def read_content(resource: Resource, chart: Chart, element: str) -> OrderContent
         unresolved=unresolved,
         medication=medication,
         written=written,
-        service_date=_service_date(resource, element),
+        service_days=_service_days(resource, element),
     )
 
 
@@ -156,16 +164,16 @@ def _words(concepts: Iterable[Any], found: tuple[codings.Coding, ...], resource:
     return str(resource["resourceType"])
 
 
-def _service_date(resource: Resource, element: str) -> date | None:
-    """The day the service is for, where the order says: occurrence, or the start of dosing."""
+def _service_days(resource: Resource, element: str) -> dates.Span | None:
+    """The days the service may be on, where the order says: occurrence, or dosing, which may have no end."""
     for name in ("occurrenceDateTime", "start"):  # an Appointment has its start
-        day = _day(resource, name, element)
-        if day is not None:
-            return day
+        if (span := _days(resource, name, element)) is not None:
+            return span
     for holder, period, where in _periods(resource):
-        start = holder.get(period)
-        if isinstance(start, dict) and start.get("start") is not None:
-            return _day(start, "start", f"{element}.{where}")
+        stated = holder.get(period)
+        if isinstance(stated, dict) and (span := _days(stated, "start", f"{element}.{where}")) is not None:
+            last = dates.last_day(stated.get("end")) or date.max
+            return dates.Span(span.first, max(span.last, last))
     return None
 
 
@@ -185,10 +193,15 @@ def _periods(resource: Resource) -> Iterator[tuple[dict[str, Any], str, str]]:
 
 
 def _day(holder: dict[str, Any], name: str, element: str) -> date | None:
+    span = _days(holder, name, element)
+    return span.first if span is not None else None
+
+
+def _days(holder: dict[str, Any], name: str, element: str) -> dates.Span | None:
     value = holder.get(name)
     if value is None:
         return None
-    day = dates.first_day(value)
-    if day is None:
+    span = dates.parse(value)
+    if span is None:
         raise InvalidRequest(f"{name} is not a FHIR date.", element=f"{element}.{name}", code="value")
-    return day
+    return span

@@ -226,7 +226,7 @@ def _medication(
     if "route" in order:
         dosage["route"] = word_concept(rulebook.crosswalks.routes, order["route"])
     if "service_date" in order:
-        dosage["timing"] = {"repeat": {"boundsPeriod": {"start": order["service_date"]}}}
+        dosage["timing"] = {"repeat": {"boundsPeriod": {"start": order["service_date"], "end": order["service_date"]}}}
     if dosage:
         yield "dosageInstruction", [dosage]
     dispense: dict[str, Any] = {}

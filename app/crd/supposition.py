@@ -268,7 +268,7 @@ def _of_diagnoses(
 
 
 def _diagnosing(diagnoses: frozenset[Code] | None, rulebook: Rulebook) -> Callable[[Situation], Situation]:
-    return lambda situation: _changed(situation, rulebook, diagnoses=diagnoses)
+    return lambda situation: _changed(situation, rulebook, diagnoses=diagnoses, reasons=frozenset())
 
 
 def _lists_asked(condition: Condition, variable: str) -> set[str]:

@@ -22,6 +22,7 @@ ICD10PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
 CVX = "http://hl7.org/fhir/sid/cvx"
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 NUCC = "http://nucc.org/provider-taxonomy"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 
 BILLING_OPTIONS = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
 

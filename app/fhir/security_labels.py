@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.fhir.codings import ACT_CODE
+
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _RESTRICTED = {"R", "V"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -64,11 +65,12 @@ def _class(coverage: dict[str, Any], wanted: str) -> str | None:
 
 
 def _state(patient: dict[str, Any] | None) -> str | None:
-    """State of the current address; nobody's guess when there are several."""
+    """State of the current address by its two letters; nobody's guess when there are several, or in other words."""
     addresses = (patient or {}).get("address")
     states = {
         address["state"]
         for address in (addresses if isinstance(addresses, list) else [])
         if isinstance(address, dict) and isinstance(address.get("state"), str) and address.get("use") != "old"
     }
-    return str(states.pop()) if len(states) == 1 else None
+    state = states.pop().strip().upper() if len(states) == 1 else ""
+    return state if re.fullmatch(r"[A-Z]{2}", state) else None

@@ -68,10 +68,13 @@ class Roster:
         stated = (patient or {}).get("birthDate")
         if stated and spans[0].member.birth_date and not _same_birth(spans[0].member.birth_date, stated):
             return MemberMatch("mismatch", words="The birth date differs from the one on file for this identifier.")
-        for span in spans:
-            if span.start <= on and (span.end is None or on < span.end):
-                return MemberMatch("found", span.member)
-        return MemberMatch("ended", spans[-1].member, "The member has no coverage in force on the day of service.")
+        in_force = [span.member for span in spans if span.start <= on and (span.end is None or on < span.end)]
+        if not in_force:
+            return MemberMatch("ended", spans[-1].member, "The member has no coverage in force on the day of service.")
+        if any(member != in_force[0] for member in in_force):
+            words = "The member has several coverages in force on the day of service, under one identifier."
+            return MemberMatch("unclear", words=words)
+        return MemberMatch("found", in_force[0])
 
     def alike(self, line: str | None, plan: str | None, flags: Mapping[str, bool], on: date) -> Member | None:
         """The first member covered on that day in this line and plan of whom all these flags are known to be so."""

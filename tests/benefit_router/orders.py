@@ -101,6 +101,7 @@ def order(
     *codes: Code,
     on: date = DAY,
     dx: Iterable[Code] | None = None,
+    reasons: Iterable[Iterable[str]] = (),
     flags: Mapping[str, bool] | None = None,
     age: int | None = None,
     **single: str | Signal,
@@ -111,6 +112,7 @@ def order(
         on=on,
         single={name: Signal.known(value) if isinstance(value, str) else value for name, value in single.items()},
         diagnoses=None if dx is None else frozenset(dx),
+        reasons=frozenset(map(frozenset, reasons)),
         flags=flags or {},
         age=age,
     )

@@ -13,6 +13,7 @@ NO, YES, OPEN = Verdict.NO, Verdict.YES, Verdict.OPEN
 NEEDLES = frozenset({"intravenous", "subcutaneous"})
 STRICT, LENIENT = OneOf("route", NEEDLES), OneOf("route", NEEDLES, derived_ok=True)
 PIDD = Indication(CodeList.of("list:pidd", [("ICD-10-CM", "D80*")]))
+SNOMED, CANCER = [("SNOMED", "36070007")], [("ICD-10-CM", "C50.9")]
 CHILD, ADULT, RETIRED = AgeRange(None, 17), AgeRange(18, 64), AgeRange(65, None)
 DERIVED = Signal.derived
 
@@ -37,6 +38,11 @@ DERIVED = Signal.derived
         # Another code system cannot be compared with the list, so it refutes nothing.
         (PIDD, order(dx=[("SNOMED", "36070007")]), OPEN),
         (PIDD, order(dx=[("SNOMED", "36070007"), ("ICD-10-CM", "C50.9")]), NO),
+        # Each reason must be comparable: one given otherwise, or not to be read, may be the one that is meant.
+        (PIDD, order(dx=[*SNOMED, *CANCER], reasons=[["SNOMED", "ICD-10-CM"]]), NO),
+        (PIDD, order(dx=[*SNOMED, *CANCER], reasons=[["SNOMED"], ["ICD-10-CM"]]), OPEN),
+        (PIDD, order(dx=CANCER, reasons=[["ICD-10-CM"], []]), OPEN),
+        (PIDD, order(dx=[("ICD-10-CM", "D80.0")], reasons=[["ICD-10-CM"], []]), YES),
         (Flag("esrd", expected=True), order(), OPEN),
         (Flag("esrd", expected=True), order(flags={"esrd": True}), YES),
         (Flag("esrd", expected=True), order(flags={"esrd": False}), NO),

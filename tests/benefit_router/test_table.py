@@ -13,6 +13,8 @@ INGREDIENT: Code = ("RxNorm", "1")
 VIAL: Code = ("HCPCS", "J0001")
 PEN: Code = ("HCPCS", "J0002")
 UNCATALOGUED: Code = ("NDC", "00001000001")
+BILLED: Code = ("HCPCS", "J0009")
+OTHER: Code = ("CPT", "90009")
 CATALOG = DrugCatalog.of(
     [product("vial", INGREDIENT, VIAL, tags=["infused"]), product("pen", INGREDIENT, PEN, tags=["injected"])]
 )
@@ -39,8 +41,18 @@ CATALOG = DrugCatalog.of(
         pytest.param({"codes": [INGREDIENT], "drug_class": ["infused"]}, [PEN], "no", id="code and class"),
         pytest.param({"codes": [INGREDIENT], "drug_class": ["infused"]}, [VIAL], "sure", id="code and its class"),
         pytest.param(
-            {"codes": [UNCATALOGUED], "drug_class": ["infused"]}, [UNCATALOGUED, VIAL], "no", id="class not shown"
+            {"codes": [UNCATALOGUED], "drug_class": ["infused"]}, [UNCATALOGUED, VIAL], "open", id="class not shown"
         ),
+        pytest.param(
+            {"codes": [UNCATALOGUED], "drug_class": ["infused"]}, [UNCATALOGUED], "open", id="class not known"
+        ),
+        # An order with two billing codes that are not one product's may mean either.
+        pytest.param({"codes": [BILLED]}, [BILLED, VIAL], "open", id="another billing code beside the product's"),
+        pytest.param({"codes": [VIAL]}, [BILLED, VIAL], "open", id="the product, another billing code beside it"),
+        pytest.param({"codes": [BILLED]}, [BILLED, OTHER], "open", id="one of two billing codes"),
+        pytest.param({"codes": [BILLED, OTHER]}, [BILLED, OTHER], "sure", id="both billing codes"),
+        pytest.param({"codes": [BILLED]}, [BILLED, INGREDIENT], "sure", id="a billing code and an ingredient"),
+        pytest.param({"codes": "*"}, [BILLED, VIAL], "sure", id="any drug, whichever is billed"),
         pytest.param({"codes": "*"}, [VIAL], "sure", id="any drug"),
         pytest.param({"codes": "*"}, [("RxNorm", "404")], "no", id="any drug, but nobody knows this one"),
         pytest.param({"codes": None}, [("RxNorm", "404")], "sure", id="any order"),

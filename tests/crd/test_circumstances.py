@@ -35,6 +35,10 @@ def dosage(*codes: str) -> dict[str, Any]:
         ([dosage("999999", "subcutaneous")], Signal.known("subcutaneous")),
         ([dosage("intravenous"), dosage("subcutaneous")], Signal.derived({"intravenous", "subcutaneous"})),
         ([{"route": {"text": "intravenous"}}], MISSING),
+        # Beside one that cannot be made out, a route is only possible.
+        ([dosage("intravenous"), dosage("999999")], Signal.derived({"intravenous"})),
+        ([dosage("intravenous"), {"route": {"text": "under the skin"}}], Signal.derived({"intravenous"})),
+        ([dosage("intravenous"), {"text": "as told"}], Signal.known("intravenous")),
     ],
 )
 def test_route(instructions: Any, expected: Signal) -> None:
@@ -54,6 +58,28 @@ def test_route(instructions: Any, expected: Signal) -> None:
 def test_dose_form(form: Any, expected: Signal) -> None:
     assert at.dose_form_of({"resourceType": "Medication", "form": form}, CROSSWALKS) == expected
     assert at.dose_form_of(None, CROSSWALKS) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("route", "form", "expected"),
+    [
+        (Signal.known("intravenous"), Signal.known("vial"), None),
+        (Signal.known("intravenous"), MISSING, None),
+        (MISSING, Signal.known("pen"), None),
+        (Signal.known("intravenous"), Signal.known("unheard of"), None),
+        (Signal.derived({"intravenous", "oral"}), Signal.known("vial"), None),
+        # A pen is not infused: which of the two is wrong nobody can say.
+        (
+            Signal.known("intravenous"),
+            Signal.known("pen"),
+            (Signal.derived({"intravenous", "subcutaneous"}), Signal.derived({"vial", "pen"})),
+        ),
+    ],
+)
+def test_a_form_that_is_not_given_by_the_stated_route(
+    route: Signal, form: Signal, expected: tuple[Signal, Signal] | None
+) -> None:
+    assert at.agreeing(route, form, CROSSWALKS) == (expected or (route, form))
 
 
 OFFICE = {"resourceType": "Location", "id": "office", "type": [concept("POS 11"), concept("SNOMED 1")]}
@@ -77,6 +103,11 @@ NOWHERE = {"resourceType": "PractitionerRole", "id": "r3", "location": [{"refere
         ({"performer": [{"reference": "PractitionerRole/r3"}]}, MISSING),
         ({"performer": [{"reference": "Location/office"}]}, MISSING),
         ({"performer": {"reference": "PractitionerRole/r1"}}, Signal.known("11")),
+        # Places that cannot all be read are not known, nor is a code that is none.
+        ({"locationCode": [concept("POS 11"), concept(text="the clinic")]}, MISSING),
+        ({"locationCode": [concept("POS office")]}, MISSING),
+        ({"locationCode": [concept("POS 1")]}, MISSING),
+        ({"locationReference": [{"reference": "Location/office"}, {"reference": "Location/gone"}]}, MISSING),
         # What the order says itself goes before where the performer works.
         (
             {"locationCode": [concept("POS 22")], "performer": [{"reference": "PractitionerRole/r1"}]},
@@ -117,11 +148,25 @@ def test_encounter(of_order: Any, of_hook: str | None, expected: Signal) -> None
     assert (encounter is not None) == (expected.values <= {"IMP", "AMB"} and bool(expected.values))
 
 
-def test_an_encounter_without_a_class() -> None:
-    request = call(
-        service("CPT 1"), prefetch={"x": {"resourceType": "Encounter", "id": "e1"}}, context={"encounterId": "e1"}
-    )
-    assert at.encounter_of(service("CPT 1"), request, Chart.from_request(request))[1] == MISSING
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (None, MISSING),
+        ({"system": ACT_CODE, "code": "IMP"}, Signal.known("IMP")),
+        # In words of the EHR's own it may be any class.
+        ({"system": ACT_CODE, "code": "inpatient"}, MISSING),
+        ({"system": "urn:oid:1.2.3", "code": "AMB"}, MISSING),
+        ({"code": "none"}, MISSING),
+        ({"display": "inpatient"}, MISSING),
+    ],
+)
+def test_the_class_of_an_encounter(stated: Any, expected: Signal) -> None:
+    encounter = {"resourceType": "Encounter", "id": "e1", **({"class": stated} if stated else {})}
+    request = call(service("CPT 1"), prefetch={"x": encounter}, context={"encounterId": "e1"})
+    assert at.encounter_of(service("CPT 1"), request, Chart.from_request(request))[1] == expected
 
 
 def dispenser(id: str, *codes: str) -> Resource:  # noqa: A002  # the element's name
@@ -135,6 +180,10 @@ DISPENSERS = (
     dispenser("clinic", "261QI0500X"),
     dispenser("mixed", "3336C0003X", "3336S0011X"),
     dispenser("untyped"),
+    dispenser("compounding", "3336C0004X"),
+    dispenser("equipment", "332B00000X"),
+    dispenser("specialty-and-equipment", "3336S0011X", "332B00000X"),
+    dispenser("clinic-with-pharmacy", "261QI0500X", "3336S0011X"),
 )
 
 
@@ -146,6 +195,11 @@ DISPENSERS = (
         ("untyped", MISSING, MISSING),
         ("mixed", MISSING, MISSING),
         ("clinic", MISSING, Signal.known("buy-bill")),
+        # Another kind of pharmacy or supplier is no provider's own supply.
+        ("compounding", MISSING, MISSING),
+        ("equipment", MISSING, MISSING),
+        ("specialty-and-equipment", Signal.known("12"), Signal.known("specialty")),
+        ("clinic-with-pharmacy", Signal.known("11"), MISSING),
         ("home", MISSING, Signal.known("home-infusion")),
         ("specialty", Signal.known("11"), Signal.known("white")),
         ("specialty", Signal.known("12"), Signal.known("specialty")),
@@ -192,6 +246,7 @@ ROLE = {
         (["PractitionerRole/r"], Signal.known("207RG0100X")),
         (["Practitioner/u1", "PractitionerRole/r"], Signal.derived({"207R00000X", "207RG0100X"})),
         (["Practitioner/gone"], MISSING),
+        (["Practitioner/u1", "Practitioner/gone"], MISSING),
     ],
 )
 def test_performer_type(performers: list[str], expected: Signal) -> None:
@@ -226,25 +281,26 @@ def test_npi(reference: str, npi: str | None) -> None:
 
 
 CROHNS = {"resourceType": "Condition", "id": "k", "code": concept("ICD-10-CM K5090", "SNOMED 34000006")}
+CROHNS_CODES = {("ICD-10-CM", "K50.90"), ("SNOMED CT", "34000006")}
+BACK_PAIN = concept("ICD-10-CM M54.5")
 
 
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({}, None),
-        ({"reasonCode": [concept(text="sick")]}, None),
-        ({"reasonCode": [concept("ICD-10-CM M54.5")]}, {("ICD-10-CM", "M54.5")}),
-        ({"reasonReference": [{"reference": "Condition/k"}]}, {("ICD-10-CM", "K50.90"), ("SNOMED CT", "34000006")}),
-        ({"reasonReference": [{"reference": "Condition/gone"}, {"reference": "Practitioner/u1"}]}, None),
+        ({}, []),
+        ({"reasonCode": [concept(text="sick")]}, [set()]),
+        ({"reasonCode": [BACK_PAIN]}, [{("ICD-10-CM", "M54.5")}]),
+        ({"reasonReference": [{"reference": "Condition/k"}]}, [CROHNS_CODES]),
+        ({"reasonReference": [{"reference": "Condition/gone"}, {"reference": "Practitioner/u1"}]}, [set(), set()]),
         (
-            {"reasonCode": [concept("ICD-10-CM M54.5")], "reasonReference": [{"reference": "Condition/k"}]},
-            {("ICD-10-CM", "M54.5"), ("ICD-10-CM", "K50.90"), ("SNOMED CT", "34000006")},
+            {"reasonCode": [BACK_PAIN], "reasonReference": [{"reference": "Condition/k"}]},
+            [{("ICD-10-CM", "M54.5")}, CROHNS_CODES],
         ),
     ],
 )
-def test_diagnoses(members: dict[str, Any], expected: set[tuple[str, str]] | None) -> None:
-    found = at.diagnoses_of(service("CPT 1", **members), chart_of(CROHNS, PRACTITIONER))
-    assert found == (None if expected is None else frozenset(expected))
+def test_reasons(members: dict[str, Any], expected: list[set[tuple[str, str]]]) -> None:
+    assert at.reasons_of(service("CPT 1", **members), chart_of(CROHNS, PRACTITIONER)) == expected
 
 
 def test_phase() -> None:

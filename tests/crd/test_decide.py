@@ -31,6 +31,7 @@ from tests.crd.builders import (
     decide_one,
     drug,
     facts_of,
+    patient,
     policy,
     row,
     rulebook,
@@ -430,6 +431,53 @@ def test_the_policy_is_the_one_in_force_on_the_day_of_service(
     determination = decide_one(service("CPT 72148", occurrenceDateTime=service_date), rules=rules)
     assert (determination.policy, determination.expires) == (policy_named, expires)
     assert determination.on.isoformat() == service_date
+
+
+def test_two_billing_codes_under_different_policies_promise_nothing() -> None:
+    rules = rulebook(policies=[policy("plain", ["CPT 70551"], NO_AUTH), policy("contrast", ["CPT 70553"], AUTH)])
+    assert answer_to(service("CPT 70551"), rules=rules).pa_needed == "no-auth"
+    answer = answer_to(service("CPT 70551", "CPT 70553"), rules=rules)
+    assert (answer.pa_needed, "detail-code" in answer.info_needed) == ("conditional", True)
+    # Nor does one that no policy speaks of.
+    assert answer_to(service("CPT 70551", "CPT 70552"), rules=rules).pa_needed == "conditional"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "order", "rest"),
+    [
+        pytest.param("sex", "female", {}, {"prefetch": {"patient": patient(gender="unknown")}}, id="sex unknown"),
+        pytest.param(
+            "dx",
+            "C50*",
+            {"reasonCode": [concept("ICD-10-CM M54.5")], "reasonReference": [{"reference": "Condition/gone"}]},
+            {},
+            id="one reason was not sent",
+        ),
+        pytest.param("site_pos", "22", {"locationCode": [concept("POS hospital")]}, {}, id="no place of service"),
+        pytest.param(
+            "enc_class",
+            "AMB",
+            {"encounter": {"reference": "Encounter/e1"}},
+            {"prefetch": {"e": {"resourceType": "Encounter", "id": "e1", "class": {"code": "outpatient"}}}},
+            id="a class of the EHR's own",
+        ),
+        pytest.param(
+            "plan_id",
+            "gold",
+            {},
+            {"member": Member("1", "coverage", "commercial", plan="Gold PPO")},
+            id="plan in words",
+        ),
+    ],
+)
+def test_what_cannot_be_read_refutes_no_row(
+    column: str, cell: str, order: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    """Else the row that asks for authorization would be passed over for one that does not."""
+    drug_row = {"match_system": "HCPCS", "match_code": "J0001", "track": "medical"}
+    rules = rulebook(rows=[row("strict", **drug_row, pa="yes", **{column: cell}), row("free", **drug_row, pa="no")])
+    answer = answer_to(service("HCPCS J0001", **order), rules=rules, **rest)
+    assert answer.pa_needed == "conditional"
 
 
 @pytest.mark.parametrize(("text", "expected"), [("no route.", "No route."), ("X", "X."), ("it is so", "It is so.")])

@@ -78,6 +78,8 @@ def test_codes_an_order_may_be_billed_as_by_crosswalk() -> None:
             },
             [{"HCPCS B4150"}, {"HCPCS B4104"}],
         ),
+        # A claim carries one billing code: two of them are two things the order may mean.
+        (service("CPT 1", "CPT 2", "SNOMED 3"), [{"CPT 1", "SNOMED CT 3"}, {"CPT 2", "SNOMED CT 3"}]),
     ],
 )
 def test_products(order: dict[str, Any], products: list[set[str]]) -> None:
@@ -93,6 +95,14 @@ def test_products(order: dict[str, Any], products: list[set[str]]) -> None:
         ({"authoredOn": "2026-07-01"}, date(2026, 7, 1)),
         ({"occurrenceDateTime": "2026-05-01"}, date(2026, 5, 1)),
         ({"occurrenceDateTime": "2026-09-01", "authoredOn": "2026-07-01"}, date(2026, 9, 1)),
+        # What goes on is judged today, not by the rules of the day it began.
+        ({"occurrencePeriod": {"start": "2021-03-01"}}, TODAY),
+        ({"occurrencePeriod": {"start": "2021-03-01", "end": "2026-12-31"}}, TODAY),
+        ({"occurrencePeriod": {"start": "2021-03-01", "end": "2021-03-09"}}, date(2021, 3, 1)),
+        ({"occurrencePeriod": {"start": "2021-03-09", "end": "2021-03-01"}}, date(2021, 3, 9)),
+        ({"occurrencePeriod": {"start": "2026-09-01"}}, date(2026, 9, 1)),
+        ({"occurrenceDateTime": "2026"}, TODAY),
+        ({"occurrenceDateTime": "2027"}, date(2027, 1, 1)),
     ],
 )
 def test_the_day_benefits_are_judged_at(members: dict[str, Any], on: date) -> None:
@@ -149,6 +159,10 @@ def test_a_code_only_the_routing_table_names_is_a_drug() -> None:
             Member("1", "coverage", group="G1", bin="610000", pcn="X"),
             {"group_id": Signal.known("G1"), "bin": Signal.known("610000"), "pcn": Signal.known("X")},
         ),
+        # A plan that a Coverage names in its own words may be any of the payer's; the roster uses the payer's.
+        (Member("1", "coverage", plan="gold"), {"plan_id": Signal.known("gold")}),
+        (Member("1", "coverage", plan="GOLD PPO"), {"plan_id": MISSING}),
+        (Member("1", "roster", plan="closed-plan"), {"plan_id": Signal.known("closed-plan")}),
         (MemberMatch("not-found"), {"lob": MISSING, "plan_id": MISSING}),
     ],
 )
@@ -213,6 +227,37 @@ def test_a_known_fact_is_in_view_and_a_missing_one_says_what_it_lacks() -> None:
         "diagnoses": "no diagnosis is on the order",
         "requester_npi": "the requester's NPI is not known",
     }
+
+
+@pytest.mark.parametrize(
+    ("gender", "expected"),
+    [
+        ("female", Signal.known("female")),
+        ("other", Signal.known("other")),
+        ("unknown", MISSING),
+        ("F", MISSING),
+        (None, MISSING),
+        (["female"], MISSING),
+    ],
+)
+def test_sex(gender: Any, expected: Signal) -> None:
+    facts = facts_of(service("CPT 1"), prefetch={"patient": patient(gender=gender)})
+    assert facts.signals.signal("sex") == expected
+    assert isinstance(facts.view["sex"], fhirpath.Unobtainable) == (expected == MISSING)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "complete"),
+    [
+        ([concept("ICD-10-CM M54.5")], True),
+        ([concept("ICD-10-CM M54.5", "SNOMED 1")], True),
+        ([concept("ICD-10-CM M54.5"), concept("SNOMED 1")], False),
+        ([concept("ICD-10-CM M54.5"), concept(text="pain")], False),
+    ],
+)
+def test_a_reason_that_lists_cannot_be_compared_with(reasons: list[Any], complete: bool) -> None:
+    found = facts_of(service("CPT 1", reasonCode=reasons)).view["diagnoses"]
+    assert isinstance(found, fhirpath.Incomplete) != complete
 
 
 @pytest.mark.parametrize("dispense", [None, "broken", [], {"quantity": "broken"}])

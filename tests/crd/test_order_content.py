@@ -196,19 +196,27 @@ def test_words(order: Resource, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "written", "service_date"),
+    ("order", "written", "days"),
     [
         (service(), None, None),
         (service(authoredOn="2026-05-01T10:00:00Z"), date(2026, 5, 1), None),
         (of_type("NutritionOrder", dateTime="2026-05-02"), date(2026, 5, 2), None),
         (of_type("VisionPrescription", dateWritten="2026-05-03"), date(2026, 5, 3), None),
-        (service(occurrenceDateTime="2026-07-01T23:30:00-05:00"), None, date(2026, 7, 1)),
-        (service(occurrenceDateTime="2026-07"), None, date(2026, 7, 1)),
-        (service(occurrencePeriod={"start": "2026-07-02", "end": "2026-07-09"}), None, date(2026, 7, 2)),
+        (service(occurrenceDateTime="2026-07-01T23:30:00-05:00"), None, (date(2026, 7, 1), date(2026, 7, 1))),
+        (service(occurrenceDateTime="2026-07"), None, (date(2026, 7, 1), date(2026, 7, 31))),
+        (
+            service(occurrencePeriod={"start": "2026-07-02", "end": "2026-07-09"}),
+            None,
+            (date(2026, 7, 2), date(2026, 7, 9)),
+        ),
         (service(occurrencePeriod={"end": "2026-07-09"}), None, None),
-        (service(occurrenceTiming={"repeat": {"boundsPeriod": {"start": "2026-07-03"}}}), None, date(2026, 7, 3)),
+        (
+            service(occurrenceTiming={"repeat": {"boundsPeriod": {"start": "2026-07-03"}}}),
+            None,
+            (date(2026, 7, 3), date.max),
+        ),
         (service(occurrenceTiming="x"), None, None),
-        (of_type("Encounter", period={"start": "2026-07-05"}), None, date(2026, 7, 5)),
+        (of_type("Encounter", period={"start": "2026-07-05"}), None, (date(2026, 7, 5), date.max)),
         (service(period={"start": "2026-07-05"}), None, None),
         (
             drug(
@@ -220,15 +228,19 @@ def test_words(order: Resource, words: str) -> None:
                 ],
             ),
             None,
-            date(2026, 7, 4),
+            (date(2026, 7, 4), date.max),
         ),
         (drug("RxNorm 1", dosageInstruction=[{"timing": {"repeat": {"boundsPeriod": "x"}}}]), None, None),
-        (service(occurrenceDateTime="2026-07-01", occurrencePeriod={"start": "2026-08-01"}), None, date(2026, 7, 1)),
+        (
+            service(occurrenceDateTime="2026-07-01", occurrencePeriod={"start": "2026-08-01"}),
+            None,
+            (date(2026, 7, 1),) * 2,
+        ),
     ],
 )
-def test_dates(order: Resource, written: date | None, service_date: date | None) -> None:
+def test_dates(order: Resource, written: date | None, days: tuple[date, date] | None) -> None:
     content = read(order)
-    assert (content.written, content.service_date) == (written, service_date)
+    assert (content.written, content.service_days) == (written, days)
 
 
 @pytest.mark.parametrize(

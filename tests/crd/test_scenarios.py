@@ -357,7 +357,9 @@ def test_a_patient_nobody_described() -> None:
             },
             {
                 "medicationCodeableConcept": {"coding": [{"system": RXNORM, "code": "1"}]},
-                "dosageInstruction": [{"timing": {"repeat": {"boundsPeriod": {"start": "2026-07-01"}}}}],
+                "dosageInstruction": [
+                    {"timing": {"repeat": {"boundsPeriod": {"start": "2026-07-01", "end": "2026-07-01"}}}}
+                ],
                 "dispenseRequest": {"quantity": {"value": 2}, "expectedSupplyDuration": {"value": 30, "unit": "d"}},
                 "priorPrescription": {"reference": "MedicationRequest/order-0"},
             },

@@ -23,6 +23,10 @@ M1,1980-05-01,commercial,gold,OAK-1,CA,2024-01-01,,esrd=no; transplant=yes,rx
 M2,1951-07-02,ma,classic,,OH,2024-01-01,2026-07-01,,
 M2,1951-07-02,ma,plus,,OH,2026-07-01,2027-01-01,,
 M3,,medicaid,,,,2024-01-01,2025-01-01,,
+# In two lines at once from April to June, and written twice after.
+M4,,medicaid,,,,2024-01-01,2024-07-01,,
+M4,,commercial,gold,,,2024-04-01,,,
+M4,,commercial,gold,,,2024-08-01,,,
 S1,1975-02-28,commercial,gold,,,2024-01-01,,,
 S101,2015-03-31,commercial,gold,,,2024-01-01,,,
 """
@@ -152,6 +156,10 @@ def test_the_sample_roster_has_the_columns_in_order() -> None:
         ("M2", "2026-12-31", "found", "plus"),
         ("M2", "2027-01-01", "ended", "plus"),
         ("M3", "2025-01-01", "ended", None),
+        ("M4", "2024-03-31", "found", None),
+        ("M4", "2024-04-01", "unclear", None),
+        ("M4", "2024-07-01", "found", "gold"),
+        ("M4", "2024-08-01", "found", "gold"),
         ("M9", "2026-06-01", "not-found", None),
     ],
 )
