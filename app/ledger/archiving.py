@@ -69,7 +69,7 @@ def move(
     for row, gone in reversed(moves):
         store.write(_DOING, partial(_remove, row=row, calls=gone, append=append))
     if store.dialect == "postgresql":
-        store.write(_DOING, partial(_drop_months, before=instant(before)))
+        partitions.drop_empty(store, instant(before))
     return Archived([folder / row["file"] for row, _ in moves], sum(row["calls"] for row, _ in moves), kept)
 
 
@@ -235,7 +235,3 @@ def _remove(connection: Connection, row: Row, calls: list[_Gone], append: Append
 
 def _chunks(items: list[T]) -> Iterator[list[T]]:
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
-
-
-def _drop_months(connection: Connection, before: str) -> None:
-    partitions.drop_empty(connection, before)

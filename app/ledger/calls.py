@@ -56,19 +56,27 @@ class Calls(Assertions):
         if any(self.assertion(each) is None for each in sorted(earlier)):
             raise LedgerError(f"{doing}: what it keeps for forms is for no assertion of the ledger")
         try:
-            asked = invocation_row(call, self._blobs)
-            answered = [assertion_row(record, call, self._blobs) for record in call.assertions]
-            shown = [card_row(record, call) for record in call.cards]
-            events = call_events(call, asked, answered, shown, honoured)
+            rows = self._rows_of(call, honoured)
         except Exception as error:
             # Outside the handler again, and by its kind only: the message may quote the value.
             reason = type(error).__name__
         else:
-            kept = [snapshot_row(record) for record in call.snapshots]
-            rows = {"invocation": [asked], "assertion": answered, "snapshot": kept, "card": shown, "event": events}
             self._together.add(doing, rows)
             return
         raise LedgerError(f"{doing}: the call holds a value of the wrong kind ({reason})")
+
+    def _rows_of(self, call: Call, honoured: list[tuple[StoredAssertion, str]]) -> dict[str, list[Row]]:
+        """The rows of a call by table."""
+        asked = invocation_row(call, self._blobs)
+        answered = [assertion_row(record, call, self._blobs) for record in call.assertions]
+        shown = [card_row(record, call) for record in call.cards]
+        return {
+            "invocation": [asked],
+            "assertion": answered,
+            "snapshot": [snapshot_row(record) for record in call.snapshots],
+            "card": shown,
+            "event": call_events(call, asked, answered, shown, honoured),
+        }
 
     def _honoured(self, doing: str, ids: Sequence[str]) -> list[tuple[StoredAssertion, str]]:
         """Earlier assertions with their digests. Read before the writers' lock is taken: they never change."""
@@ -86,19 +94,29 @@ class Calls(Assertions):
         return self._store.read(doing, find)
 
     def _write_calls(self, doing: str, calls: list[dict[str, list[Row]]]) -> None:
-        """Write the rows of several calls in one transaction."""
+        """Write the rows of several calls in one transaction.
 
-        def append(cursor: Cursor) -> None:
-            for rows in calls:
-                if rows["snapshot"]:  # taken again for an answer that was given again
-                    cursor.executemany(self._replaced_snapshot, rows["snapshot"])
-                self._append(cursor, rows)
-            if any(rows["snapshot"] for rows in calls):  # whoever adds one clears away those that have expired
+        All services chain their events one after another, so their turn must be short: on PostgreSQL what is large,
+        and is each call's own, is inserted before it.
+        """
+        rows = {table: [row for call in calls for row in call[table]] for table in calls[0]}
+        kept = rows["snapshot"]
+
+        def ahead(cursor: Cursor) -> None:
+            for table in ("invocation", "assertion", "card"):
+                self._add(cursor, table, rows[table])
+
+        def chained(cursor: Cursor) -> None:
+            if kept:  # taken again for an answer that was given again
+                cursor.executemany(self._replaced_snapshot, kept)
+                self._add(cursor, "snapshot", list({row["assertion_id"]: row for row in kept}.values()))
+                # Whoever adds one clears away those that have expired.
                 cursor.execute(self._purge_expired, {"now": instant(datetime.now(UTC))})
+            self._chain(cursor, rows["event"])
 
         if self._months is not None:
             self._months.make(self._store, datetime.now(UTC))
-        self._store.write_fast(doing, append)
+        self._store.write_fast(doing, chained, ahead)
 
     def invocation(self, invocation_id: str) -> StoredInvocation | None:
         """The invocation of that id, None where there is none."""

@@ -31,19 +31,28 @@ class Part:
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
 
     def _append(self, cursor: Cursor, rows: dict[str, list[Row]]) -> None:
-        """Insert rows by table, in that order; the events, which come last, are numbered and chained first."""
+        """Insert rows by table, in that order, but the events last. The caller holds the writers' lock."""
+        for table, added in rows.items():
+            if table != "event":
+                self._add(cursor, table, added)
+        self._chain(cursor, rows["event"])
+
+    def _add(self, cursor: Cursor, table: str, rows: list[Row]) -> None:
+        if rows:
+            cursor.executemany(self._insert[table], rows)
+
+    def _chain(self, cursor: Cursor, events: list[Row]) -> None:
+        """Number the events, chain them to the last of the ledger and insert them."""
         cursor.execute(_TAIL)
         seq, previous = cursor.fetchone() or (0, chain.GENESIS)
         recorded_at = instant(datetime.now(UTC))
-        for row in rows["event"]:
+        for row in events:
             seq += 1
             row.update(seq=seq, recorded_at=recorded_at, prev_hash=previous)
             row.setdefault("archive", None)
             row.setdefault("reading_id", None)
             row["hash"] = previous = chain.event_hash(row)
-        for table, added in rows.items():
-            if added:
-                cursor.executemany(self._insert[table], added)
+        self._add(cursor, "event", events)
 
     def _find(self, query: Select[Any], record: Callable[[Row], T]) -> list[T]:
         def find(connection: Connection) -> list[T]:

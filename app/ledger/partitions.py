@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from app.ledger.store import Store
 
 TABLES = ("invocation", "assertion", "card")
 AHEAD = 3
 """Months made ahead of the running one."""
+
+_LOCK_MS = 500  # for which a month that is to go may make writers wait
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def month(instant: str, later: int = 0) -> str:
@@ -37,10 +42,12 @@ def make(connection: Connection, months: Iterable[str], tables: Sequence[str] = 
                 continue
             astray = f"SELECT 1 FROM {table}_other WHERE received_at >= {start} AND received_at < {end} LIMIT 1"  # noqa: S608  # names of our own
             if connection.exec_driver_sql(astray).first() is None:
-                partition = (
-                    f"CREATE TABLE {name(table, each)} PARTITION OF {table} FOR VALUES FROM ({start}) TO ({end})"
+                # Attached, since CREATE ... PARTITION OF would wait for all who write to the table, and they for us.
+                made = name(table, each)
+                connection.exec_driver_sql(f"CREATE TABLE {made} (LIKE {table} INCLUDING DEFAULTS)")
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {table} ATTACH PARTITION {made} FOR VALUES FROM ({start}) TO ({end})"
                 )
-                connection.exec_driver_sql(partition)
 
 
 def make_ahead(connection: Connection) -> None:
@@ -49,18 +56,39 @@ def make_ahead(connection: Connection) -> None:
     make(connection, (month(now, later) for later in range(AHEAD + 1)))
 
 
-def drop_empty(connection: Connection, before: str) -> list[str]:
-    """Drop the partitions of months that end by `before`, an instant or day, and hold nothing; their names."""
-    dropped = []
-    for table in TABLES:
-        for partition in _names(connection, table):
-            of_month = partition.removeprefix(f"{table}_").replace("_", "-")
-            if of_month == "other" or month(of_month, 1) > before:
-                continue
-            if connection.exec_driver_sql(f"SELECT 1 FROM {partition} LIMIT 1").first() is None:  # noqa: S608  # names of our own
-                connection.exec_driver_sql(f"DROP TABLE {partition}")
-                dropped.append(partition)
-    return dropped
+def drop_empty(store: Store, before: str) -> list[str]:
+    """Drop the partitions of months that end by `before`, an instant or day, and hold nothing; their names.
+
+    One that is in use for longer than a moment is left to the next time.
+    """
+    doing = "empty months were not dropped"
+    return [
+        partition
+        for table in TABLES
+        for partition in store.read(doing, partial(_names, table=table))
+        if (of_month := partition.removeprefix(f"{table}_").replace("_", "-")) != "other"
+        and month(of_month, 1) <= before
+        and store.read(doing, partial(_drop, table=table, partition=partition))
+    ]
+
+
+def _drop(connection: Connection, table: str, partition: str) -> bool:
+    """Drop a partition that holds nothing; whether it was dropped.
+
+    Not under the writers' lock: they hold the table while they wait for that, and it would be each for the other.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+    try:
+        connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        connection.rollback()
+        return False
+    empty = connection.exec_driver_sql(f"SELECT 1 FROM {partition} LIMIT 1").first() is None  # noqa: S608  # names of our own
+    if empty:
+        connection.exec_driver_sql(f"DROP TABLE {partition}")
+    return empty
 
 
 def _names(connection: Connection, table: str) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,6 +87,35 @@ def test_a_month_with_stray_calls_is_left(
     ledger.record(make_call(received_at=NOW.replace(year=2031, month=5, day=1)))
     ledger._store.write("months", lambda connection: partitions.make(connection, ["2031-04", "2031-05"]))
     assert ask("SELECT relname FROM pg_class WHERE relname LIKE 'card_2031%' AND relkind = 'r'") == ["card_2031_04"]
+
+
+def test_months_come_and_go_while_calls_are_written(
+    ledger: Ledger, postgresql_url: str, make_call: Callable[..., Call]
+) -> None:
+    """Two services write; neither they nor who changes the partitions wait for each other for ever, and none fails."""
+    services = [ledger, Ledger.open(postgresql_url)]
+    stop = threading.Event()
+
+    def write(service: Ledger) -> int:
+        written = 0
+        while not stop.is_set():
+            service.record(make_call())
+            written += 1
+        return written
+
+    with ThreadPoolExecutor() as threads:
+        writing = [threads.submit(write, service) for service in services for _ in range(2)]
+        try:
+            for number in range(20):
+                months = [f"2019-{1 + number % 12:02}"]
+                ledger._store.write("months", partial(partitions.make, months=months))
+                assert len(partitions.drop_empty(ledger._store, "2020-01-01")) == len(partitions.TABLES)
+        finally:
+            stop.set()
+        written = sum(each.result() for each in writing)
+    services[1].close()
+    assert written == len(ledger.recent(10**6)) > 0
+    assert ledger.verify() == []
 
 
 def test_one_call_is_written_once(ledger: Ledger, make_call: Callable[..., Call]) -> None:
