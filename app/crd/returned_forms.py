@@ -6,7 +6,7 @@ Nothing came back is a fact the payer knows for certain, so it is an empty list;
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,15 @@ Returned = Callable[[OrderFacts], "Sequence[Resource] | None"]
 """What came back for a member's order; None where that cannot be told. Asked only of an order of a known member."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The id a response is kept by; whether it was there `again`, and whether a later one has taken its place."""
+
+    form_id: str
+    again: bool
+    replaced: bool
+
+
 class ReturnedForms:
     """Keeps completed responses in the ledger and reads them again."""
 
@@ -47,13 +56,14 @@ class ReturnedForms:
         assertion: StoredAssertion,
         client: str,
         received_at: datetime,
-        dated_here: bool = False,
-    ) -> str:
-        """Keep a response as it came, and `counted`, its items that count; the id it is kept by.
+        sent_as_of: str | None = None,
+    ) -> Kept:
+        """Keep a response as it came, and `counted`, its items that count.
 
-        One that says what the last for the case said was sent twice, and is kept once; any other takes the place of
-        those before, which stay in the ledger. `dated_here`: when it was authored is our word, not the client's.
-        LedgerError when it cannot be kept.
+        One that says what one for the case said, and was authored then, was sent again: it is kept once, and does not
+        take the place of later ones. Any other takes the place of those before, which stay in the ledger. `sent_as_of`:
+        the client's own word for when it was authored, of one that was dated here; then it is also the last one when
+        it says the same as that. LedgerError when it cannot be kept.
         """
         record = ReturnedForm(
             form_id=form_id,
@@ -66,17 +76,27 @@ class ReturnedForms:
             client=client,
             content=b"",
         )
-        content = encode({"received": response, "counted": counted})
-        said = _said(decode(content)["received"], dated_here)
+        content = encode({"received": response, "counted": counted, "sent_as_of": sent_as_of})
+        said = _said(decode(content)["received"])
+        as_of = response.get("authored") if sent_as_of is None else sent_as_of
         sealed = self._encryption.seal(content, _binding(record))
+        before: list[ReturnedForm] = []
 
-        def is_it(last: ReturnedForm) -> bool:
+        def is_it(known: ReturnedForm, *, last: bool) -> bool:
             try:
-                return _said(self._content(last)["received"], dated_here) == said
+                kept = self._content(known)
             except EncryptionError:
                 return False  # it cannot be told, so this one is kept
+            dated = {kept.get("sent_as_of"), kept["received"].get("authored")}
+            return _said(kept["received"]) == said and (as_of in dated or (last and sent_as_of is not None))
 
-        return self._ledger.record_returned_form(replace(record, content=sealed), is_it)
+        def find_it(kept: Sequence[ReturnedForm]) -> ReturnedForm | None:
+            before.extend(kept)
+            return next((each for place, each in enumerate(kept) if is_it(each, last=place == 0)), None)
+
+        kept_as = self._ledger.record_returned_form(replace(record, content=sealed), find_it)
+        again = kept_as != form_id
+        return Kept(kept_as, again, again and kept_as != before[0].form_id)
 
     def of(self, facts: OrderFacts) -> list[Resource] | None:
         """The newest response to each form of an order, with the items that count and the form's canonical."""
@@ -126,9 +146,9 @@ class ReturnedForms:
         return found
 
 
-def _said(response: Resource, dated_here: bool) -> Resource:
-    """What a client says by a response: without what its server adds in storing it, and without the payer's words."""
-    left_out = {"id", "meta", "text", "extension", *(("authored",) if dated_here else ())}
+def _said(response: Resource) -> Resource:
+    """What a client says by a response, whenever: without what its server adds in storing it, and the payer's words."""
+    left_out = {"id", "meta", "text", "extension", "authored"}
     listed = response.get("extension")
     extensions = [each for each in listed if _is_clients(each)] if isinstance(listed, list) else []
     return {name: value for name, value in response.items() if name not in left_out} | {"extension": extensions}

@@ -16,7 +16,7 @@ import structlog
 from app.clients import Client
 from app.crd.basis import Options
 from app.crd.reconsideration import Reconsideration, Reconsidered
-from app.crd.returned_forms import ReturnedForms
+from app.crd.returned_forms import Kept, ReturnedForms
 from app.crd.snapshot import Snapshot, unseal
 from app.dtr.answer_space import codings_in
 from app.dtr.asked import Asked, Wanted, find_asked, form_of
@@ -168,7 +168,8 @@ class DtrService:
         if step.new or promised is None or all(slug not in each.forms for each in promised.every):
             return response
         done = complete(response, promised, version, self._keeper.current)
-        self._keep(response, done, promised, client, now, dated_here=True)
+        # Dated here at every call, so the client's word is what it was dated before.
+        self._keep(response, done, promised, client, now, sent_as_of=str(request.response.get("authored", "")))
         answer = self._answer_again(promised, client, now)
         return with_coverage_information(response, answer.extensions(version) if answer is not None else [])
 
@@ -190,10 +191,12 @@ class DtrService:
         now, current = self._clock(), self._keeper.current
         promised = self._promises.find(context_of(response, context), client, element="context")
         done = complete(response, promised, version, current)
-        form_id = self._keep(response, done, promised, client, now)
+        kept = self._keep(response, done, promised, client, now)
         self._forget(promised)
         words = "The form is kept for the order; sign the order again for an answer that takes it into account."
-        return form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
+        if kept.replaced:
+            words = "This was sent before, and a later response has taken its place. To go back to it, author it anew."
+        return kept.form_id, outcomes.operation_outcome(outcomes.issue("information", "informational", words))
 
     def _keep(
         self,
@@ -203,28 +206,28 @@ class DtrService:
         client: Client | None,
         now: datetime,
         *,
-        dated_here: bool = False,
-    ) -> str:
-        """Keep a completed form with the case, once if it is sent again; its id."""
-        new_id, teller = str(uuid.uuid4()), client.iss if client is not None else "sandbox"
-        form_id = self._returned.keep(
+        sent_as_of: str | None = None,
+    ) -> Kept:
+        """Keep a completed form with the case, once if it is sent again."""
+        teller = client.iss if client is not None else "sandbox"
+        kept = self._returned.keep(
             response,
             done.items,
-            form_id=new_id,
+            form_id=str(uuid.uuid4()),
             questionnaire=done.canonical,
             assertion=promised.first,
             client=teller,
             received_at=now,
-            dated_here=dated_here,
+            sent_as_of=sent_as_of,
         )
         log.info(
             "dtr.returned",
             client=teller,
             form=done.canonical,
             context=promised.first.assertion_id,
-            again=form_id != new_id,
+            again=kept.again,
         )
-        return form_id
+        return kept
 
     def _forget(self, promised: Promised) -> None:
         """Once every form is back, what was kept of the record for them has served its purpose (sec-10)."""

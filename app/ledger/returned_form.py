@@ -109,12 +109,14 @@ class Forms(Part):
         self._forms_of_member = store.query_sql(forms_of_member(bindparam("member_id", type_=Text)))
 
     def record_returned_form(
-        self, record: ReturnedForm, is_it: Callable[[ReturnedForm], bool] = lambda _: False
+        self,
+        record: ReturnedForm,
+        find_it: Callable[[Sequence[ReturnedForm]], ReturnedForm | None] = lambda kept: None,
     ) -> str:
         """Write a form that came back with its event in one transaction, or nothing. Its assertion must be there.
 
-        Nothing is written when the last to come back for the assertion, of that form in any version, `is_it` already:
-        it was sent twice. The id of the one that is kept.
+        Nothing is written when `find_it` finds it among those that came back for the assertion before, of that form in
+        any version, newest first: it was sent again. The id of the one that is kept.
         """
         row = returned_form_row(record)
         made_in = select(assertion.c.invocation_id).where(assertion.c.assertion_id == record.assertion_id)
@@ -125,9 +127,9 @@ class Forms(Part):
             if invocation_id is None:
                 raise LedgerError("the form was not recorded: its assertion is not in the ledger")
             kept = [stored_form(found._asdict()) for found in connection.execute(before)]
-            last = next((each for each in kept if each.form_url == record.form_url), None)
-            if last is not None and is_it(last):
-                return last.form_id
+            known = find_it([each for each in kept if each.form_url == record.form_url])
+            if known is not None:
+                return known.form_id
             self._append(
                 connection.connection.cursor(), {"returned_form": [row], "event": [form_event(row, invocation_id)]}
             )

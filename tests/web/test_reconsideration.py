@@ -173,6 +173,23 @@ def test_the_last_call_sent_again_is_answered_the_same(app: Flask, client: DtrAc
     assert len(app.extensions["ledger"].forms_returned_for(signed.assertion_id)) == 1
 
 
+def test_the_last_call_of_an_earlier_end_sent_again_changes_nothing(
+    app: Flask, client: DtrActions, signed: Signed
+) -> None:
+    """A retry that comes after the form was done again: what holds is the later one, and so it is answered."""
+    draft, calls = draft_of(client, signed), []
+    send = client.post
+    client.post = lambda path, body: (calls.append(body), send(path, body))[1]  # type: ignore[method-assign]
+    completed(client, draft, urgent=True, attested=True)
+    late = calls[-1]
+    completed(client, draft, urgent=False, care_done=False, attested=True)
+    status, response = send("/Questionnaire/$next-question", late)
+    assert (status, response["status"], said(response)["pa-needed"]) == (200, "completed", "auth-needed")
+    ledger = app.extensions["ledger"]
+    assert len(ledger.forms_returned_for(signed.assertion_id)) == 2
+    assert [each.pa_needed for each in ledger.told_under(signed.assertion_id)][-1] == "auth-needed"
+
+
 def test_an_answer_that_stays_keeps_its_id(client: DtrActions, signed: Signed) -> None:
     """So that clients put it in the place of the one they have (spec-47)."""
     form = completed(client, draft_of(client, signed), urgent=False, care_done=False, attested=True)

@@ -6,6 +6,8 @@ import copy
 import json
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -307,11 +309,45 @@ def test_every_version_stays_in_the_ledger_and_the_last_sent_counts(
     """Changed, and changed back: three versions, though the last says what the first did."""
     changed = copy.deepcopy(completed)
     changed["item"][2]["answer"][0]["valueBoolean"] = False
-    places = {client.send(PATH, each).headers["Location"] for each in (completed, changed, completed)}
+    back = {**completed, "authored": "2027-01-01T10:00:00Z"}
+    places = {client.send(PATH, each).headers["Location"] for each in (completed, changed, back)}
     kept = app.extensions["ledger"].forms_returned_for(signed.assertion_id)
     assert {each.rpartition("/")[2] for each in places} == {each.form_id for each in kept}
     assert len(kept) == 3
     assert says(ehr.sign(pump()))[0] == "no-auth"
+    assert app.extensions["ledger"].verify() == []
+
+
+def test_an_older_version_sent_again_is_not_the_newest(
+    app: Flask, ehr: EhrActions, client: DtrActions, signed: Signed, completed: Resource
+) -> None:
+    """As a retry does that comes late: it is answered as the version that is kept, and what came after it holds."""
+    changed = copy.deepcopy(completed)
+    changed["item"][2]["answer"][0]["valueBoolean"] = False
+    first, _, late = (client.send(PATH, each) for each in (completed, changed, _as_stored(completed)))
+    assert (late.status_code, late.headers["Location"]) == (201, first.headers["Location"])
+    assert "a later response has taken its place" in late.get_json()["issue"][0]["diagnostics"]
+    assert len(app.extensions["ledger"].forms_returned_for(signed.assertion_id)) == 2
+    assert says(ehr.sign(pump()))[0] == "performpa"
+
+
+def test_one_response_from_many_threads_is_kept_once(
+    app: Flask, client: DtrActions, signed: Signed, completed: Resource
+) -> None:
+    """At the same instant: whoever is first keeps it, and all hear where."""
+    ready = threading.Barrier(6)
+
+    def post(_: int) -> tuple[int, str]:
+        own = DtrActions(app.test_client(), client.version)
+        ready.wait()
+        answer = own.send(PATH, completed)
+        return answer.status_code, answer.headers["Location"]
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(post, range(6)))
+    assert {status for status, _ in answers} == {201}
+    assert len({place for _, place in answers}) == 1
+    assert len(app.extensions["ledger"].forms_returned_for(signed.assertion_id)) == 1
     assert app.extensions["ledger"].verify() == []
 
 
