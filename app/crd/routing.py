@@ -220,7 +220,10 @@ def _fhir_call(question: RoutingQuestion) -> dict[str, Any]:
     order = {"id": "order", **question.order}
     coverage = {"id": "coverage", **(question.coverage or {})}
     holder = order.get("subject") or order.get("patient") or coverage.get("beneficiary")
-    named = references.local_key(holder)
+    named, covered = references.local_key(holder), references.local_key(coverage.get("beneficiary"))
+    if named is not None and covered is not None and named != covered:
+        words = "The Coverage is another patient's than the order."
+        raise InvalidRequest(words, element="coverage.beneficiary", code="invariant")
     patient = named.removeprefix("Patient/") if named and named.startswith("Patient/") else None
     if patient is None:
         people = [
@@ -250,6 +253,7 @@ _PLACES = (
     ("context.draftOrders.entry[0].resource", "order"),
     ("prefetch.coverage.entry[0].resource", "coverage"),
     ("prefetch.coverage", "coverage"),
+    ("Coverage", "coverage"),
     ("prefetch.resources.entry", "resources"),
     ("context.draftOrders", "order"),
 )

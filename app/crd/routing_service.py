@@ -26,8 +26,8 @@ from app.rulebook.rulebook import Rulebook
 
 log = structlog.get_logger("signpost.routing")
 
-# A check of a parsed body against the published request schema: raises InvalidRequest with the element.
-Check = Callable[[Any], None]
+# A check of a parsed body against a published request schema, by its name: raises InvalidRequest with the element.
+Check = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,26 @@ class RoutingService:
         """Answer one question. LedgerError when the answer could not be written down: then it is not given."""
 
         def answer(parsed: Any, rulebook: Rulebook, today: date) -> Any:
+            check("Question", parsed)
             return self._route(parsed, rulebook, today)
 
-        return self._answer("routing-decisions", data, check, client, answer)
+        return self._answer("routing-decisions", data, client, answer)
 
     def batch(self, data: bytes, check: Check, client: Client | None) -> Routed:
         """Answer several; a question at fault gets an OperationOutcome in its place, the others their answers."""
 
         def answer(parsed: Any, rulebook: Rulebook, today: date) -> Any:
+            check("Batch", parsed)
             answers = []
             for asked in parsed["questions"]:
                 try:
+                    check("Question", asked)
                     answers.append(self._route(asked, rulebook, today))
                 except RequestError as error:
                     answers.append(outcomes.from_error(error))
             return {"decisions": answers}
 
-        return self._answer("routing-batch", data, check, client, answer)
+        return self._answer("routing-batch", data, client, answer)
 
     def _route(self, asked: Mapping[str, Any], rulebook: Rulebook, today: date) -> dict[str, Any]:
         on = asked.get("on")
@@ -100,7 +103,6 @@ class RoutingService:
         self,
         service: str,
         data: bytes,
-        check: Check,
         client: Client | None,
         answer: Callable[[Any, Rulebook, date], Any],
     ) -> Routed:
@@ -108,9 +110,7 @@ class RoutingService:
         rulebook = self._keeper.current
         issues: tuple[str, ...] = ()
         try:
-            parsed = decode(data)
-            check(parsed)
-            routed = Routed(200, encode(answer(parsed, rulebook, received.date())))
+            routed = Routed(200, encode(answer(decode(data), rulebook, received.date())))
         except RequestError as error:
             issues = (f"{error.code} {error.element or ''}".strip(),)
             routed = Routed(error.status, encode(outcomes.from_error(error)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 from flask import Blueprint, Response, current_app, request
@@ -27,7 +26,7 @@ def decisions() -> Response:
     """Which benefit pays for one order."""
     client = calling_client()
     service: RoutingService = current_app.extensions["routing"]
-    return _response(service.one(request.get_data(cache=False), partial(check, "Question"), client))
+    return _response(service.one(request.get_data(cache=False), check, client))
 
 
 @blueprint.post("/batch")
@@ -35,7 +34,7 @@ def batch() -> Response:
     """Which benefit pays for each of several orders."""
     client = calling_client()
     service: RoutingService = current_app.extensions["routing"]
-    return _response(service.batch(request.get_data(cache=False), partial(check, "Batch"), client))
+    return _response(service.batch(request.get_data(cache=False), check, client))
 
 
 @blueprint.get("/standards")

@@ -25,26 +25,40 @@ def document() -> dict[str, Any]:
     written["info"]["version"] = metadata.version("signpost")
     schemas = written["components"]["schemas"]
     scenarios = schema("scenarios")
-    shared = {name: part for name, part in scenarios["$defs"].items() if name not in ("expect", "record")}
-    member = scenarios["properties"]["scenarios"]["items"]["properties"]["member"]["properties"]
-    own = {
-        "order": shared.pop("order"),
-        **shared,
-        "member": {
-            "type": "object",
-            "description": "A member described; what is left out is not known.",
-            "properties": {name: part for name, part in member.items() if name not in ("from", "to")},
-            "additionalProperties": False,
-        },
+    described = scenarios["properties"]["scenarios"]["items"]["properties"]["member"]["properties"]
+    member = {
+        "type": "object",
+        "description": "A member described; what is left out is not known.",
+        "properties": {name: part for name, part in described.items() if name not in ("from", "to")},
+        "additionalProperties": False,
     }
-    schemas |= _moved(own)
+    schemas |= _moved(
+        _with_what_they_name({"order": scenarios["$defs"]["order"], "member": member}, scenarios["$defs"])
+    )
     schemas["FhirOrder"]["properties"]["resourceType"]["enum"] = sorted(ORDER_TYPES)
     schemas["Batch"]["properties"]["questions"]["maxItems"] = MOST_QUESTIONS
     for parameter in written["paths"]["/routing/v1/standards"]["get"]["parameters"]:
-        known = {"transaction": TRANSACTIONS, "drug_category": DRUG_CATEGORIES}.get(parameter["name"])
-        if known is not None:
-            parameter["schema"]["enum"] = sorted(known)
+        words = {"transaction": TRANSACTIONS, "drug_category": DRUG_CATEGORIES}.get(parameter["name"])
+        if words is not None:
+            parameter["schema"]["enum"] = sorted(words)
     return written
+
+
+def _with_what_they_name(parts: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Schemas with those they refer to, and no other: generated clients would have a class for each."""
+    found = dict(parts)
+    waiting = list(parts.values())
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found[name] = known[name]
+                waiting.append(known[name])
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return found
 
 
 def _moved(part: Any) -> Any:
@@ -59,12 +73,21 @@ def _moved(part: Any) -> Any:
 
 @cache
 def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
-    whole = {"components": document()["components"], "$ref": f"#/components/schemas/{name}"}
-    return jsonschema_rs.Draft202012Validator(whole, mask="The value", validate_formats=True)
+    components = document()["components"]
+    wanted: dict[str, Any] = components["schemas"][name]
+    if name == "Batch":  # its questions are checked one by one, so that one at fault does not silence the others
+        questions = {key: part for key, part in wanted["properties"]["questions"].items() if key != "items"}
+        wanted = wanted | {"properties": {"questions": questions}}
+    return jsonschema_rs.Draft202012Validator(
+        wanted | {"components": components}, mask="The value", validate_formats=True
+    )
 
 
 def check(name: str, value: Any) -> None:
-    """InvalidRequest, naming the element, when `value` is not the schema `name` of the document."""
+    """InvalidRequest, naming the element, when `value` is not the schema `name` of the document.
+
+    Of a `Batch` only the frame is checked; each of its questions is a `Question`.
+    """
     error = next(iter(_validator(name).iter_errors(value)), None)
     if error is not None:
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -134,6 +135,19 @@ def test_a_day_of_its_own(http: FlaskClient) -> None:
             "order.authoredOn",
             "not a FHIR date",
         ),
+        (
+            {"order": {"resourceType": "MedicationRequest"}, "coverage": {"resourceType": "Coverage"}},
+            "coverage.payor",
+            "names no payer",
+        ),
+        (
+            {
+                "order": {"resourceType": "MedicationRequest", "subject": {"reference": "Patient/a"}},
+                "coverage": {"resourceType": "Coverage", "beneficiary": {"reference": "Patient/b"}},
+            },
+            "coverage.beneficiary",
+            "another patient's",
+        ),
     ],
 )
 def test_a_bad_question_is_told_where(http: FlaskClient, question: Any, element: str | None, words: str) -> None:
@@ -145,11 +159,21 @@ def test_a_bad_question_is_told_where(http: FlaskClient, question: Any, element:
 def test_a_batch_answers_each(http: FlaskClient) -> None:
     bad = {"order": {**ADALIMUMAB, "route": "by mouth"}}
     good = {"order": ADALIMUMAB, "member": COMMERCIAL}
-    told = ask(http, {"questions": [good, bad, fhir_question("infusion")]}, "batch")["decisions"]
+    shapeless = [{"order": {"codes": "HCPCS J1745"}}, {"order": ADALIMUMAB, "on": "never"}, 1, None]
+    told = ask(http, {"questions": [good, bad, *shapeless, fhir_question("infusion"), good]}, "batch")["decisions"]
     assert [each.get("track", each.get("resourceType")) for each in told] == [
         "pharmacy",
-        "OperationOutcome",
+        *["OperationOutcome"] * 5,
         "medical",
+        "pharmacy",
+    ]
+    assert told[-1] == told[0]
+    assert [each["issue"][0].get("expression") for each in told[1:6]] == [
+        ["order.route"],
+        ["order.codes"],
+        ["on"],
+        None,
+        None,
     ]
 
 
@@ -226,5 +250,7 @@ def test_the_document_is_the_addresses_there_are(app: Flask, http: FlaskClient) 
     }
     assert {(path, method) for path, methods in published["paths"].items() for method in methods} == served
     assert published["openapi"] == "3.1.0"
+    named = set(re.findall("#/components/schemas/([A-Za-z]+)", json.dumps(published)))
+    assert set(published["components"]["schemas"]) == named
     schema = {"components": published["components"], "$ref": "#/components/schemas/Question"}
     jsonschema_rs.Draft202012Validator(schema).validate(json.loads(encode(fhir_question("infusion"))))
