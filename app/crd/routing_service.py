@@ -17,7 +17,7 @@ from app.crd.determine import place_of
 from app.crd.kept_rulebooks import KeptRulebooks
 from app.crd.routing import RoutingQuestion, route
 from app.errors import InvalidRequest, RequestError
-from app.fhir import outcomes
+from app.fhir import dates, outcomes
 from app.fhir.json import decode, encode
 from app.ledger import Call, Ledger
 from app.members import MemberDirectory
@@ -153,7 +153,9 @@ class RoutingService:
 
 def day(text: str | None) -> date | None:
     """A day of a query; InvalidRequest for what is none."""
-    try:
-        return date.fromisoformat(text) if text is not None else None
-    except ValueError:
-        raise InvalidRequest("This is not a day; write year-month-day.", element="on", code="value") from None
+    if text is None:
+        return None
+    span = dates.parse(text)
+    if span is None or len(text) != len("2026-01-31"):
+        raise InvalidRequest("This is not a day; write year-month-day.", element="on", code="value")
+    return span.first

@@ -42,12 +42,12 @@ def which_standard() -> Response:
     """Which standard and version carries a transaction. Public: it is about rules, and about nobody."""
     keeper: RulebookKeeper = current_app.extensions["rulebook"]
     rulebook = keeper.current
+    words = {"transaction": TRANSACTIONS, "line": rulebook.payer.lines, "drug_category": DRUG_CATEGORIES}
+    for name in request.args:
+        if name not in (*words, "on"):  # passed over, a misspelt one would widen the question
+            raise InvalidRequest(f"There is no such parameter. {nearest(name, (*words, 'on'))}", element=name)
     asked = {}
-    for name, known in (
-        ("transaction", TRANSACTIONS),
-        ("line", rulebook.payer.lines),
-        ("drug_category", DRUG_CATEGORIES),
-    ):
+    for name, known in words.items():
         asked[name] = request.args.get(name)
         if asked[name] is not None and asked[name] not in known:
             raise InvalidRequest(f"This is not known here. {nearest(asked[name] or '', known)}", element=name)

@@ -232,7 +232,16 @@ def test_a_proposal_is_never_binding(http: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "element"), [("line=mars", "line"), ("transaction=x", "transaction"), ("on=2026-13-01", "on")]
+    ("query", "element"),
+    [
+        ("line=mars", "line"),
+        ("transaction=x", "transaction"),
+        ("on=2026-13-01", "on"),
+        ("on=20260131", "on"),
+        ("on=2026-W05-6", "on"),
+        ("on=2026-01", "on"),
+        ("drug-category=medical-drug", "drug-category"),
+    ],
 )
 def test_a_bad_query_is_told(http: FlaskClient, query: str, element: str) -> None:
     response = http.get(f"/routing/v1/standards?{query}")
