@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.crd.replay import stored_rulebook
 from app.errors import ReplayError, RulebookError
@@ -16,13 +16,21 @@ from benefit_router import Problem
 INTERVAL_S = 0.25
 """Between looks at the ledger. What may go live soon is loaded beforehand, so that workers switch within a second."""
 
+LARGE = 16_000_000
+"""Characters of a live rulebook beyond which only one other is loaded beforehand: each takes its memory in each worker.
+
+A routing table of 100,000 rows has 39 million, and takes 140 MiB.
+"""
+
+SOON = timedelta(hours=1)
+
 
 class PublishedKeeper(RulebookKeeper):
     """Looks at the ledger for what is live, and has loaded beforehand what may go live next.
 
     That is what is scheduled first, what waits for approval, and what a roll-back would return to: at most three beside
-    the live one. A rulebook that does not load stays out, as with files: the running one answers on. RulebookError when
-    nothing is published yet.
+    the live one, and one beside a `LARGE` one. A rulebook that does not load stays out, as with files: the running one
+    answers on. RulebookError when nothing is published yet.
     """
 
     def __init__(
@@ -64,8 +72,13 @@ class PublishedKeeper(RulebookKeeper):
     def _next(self, now: datetime) -> list[str]:
         """Hashes of the rulebooks that may be live next, the likeliest first."""
         acts = self._acts
-        soon = (*scheduled(acts, now)[:1], *open_submissions(acts)[-1:], *live_before(acts, now)[:1])
-        return [each for each in dict.fromkeys(act.rulebook_hash for act in soon) if each != self._current.hash]
+        coming, waiting = scheduled(acts, now)[:1], open_submissions(acts)[-1:]
+        if coming and coming[0].effective_at is not None and coming[0].effective_at - now > SOON:
+            coming, waiting = waiting, coming
+        likely = (*coming, *waiting, *live_before(acts, now)[:1])
+        wanted = [each for each in dict.fromkeys(act.rulebook_hash for act in likely) if each != self._current.hash]
+        is_large = sum(map(len, self._current.files.values())) > LARGE
+        return wanted[:1] if is_large else wanted
 
     def _look(self) -> bool:
         if self._ledger.publications_count() != len(self._acts):

@@ -249,6 +249,39 @@ def test_what_may_go_live_soon_is_at_hand(
     assert built[2:] == [first, second], "a new worker has at hand what it may be rolled back to, once"
 
 
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        pytest.param({"minutes": 59}, "third", id="due soon"),
+        pytest.param({"minutes": 61}, "second", id="due later: somebody may approve the other first"),
+    ],
+)
+def test_beside_a_large_rulebook_only_the_likeliest_is_at_hand(
+    ledger: Ledger,
+    publish: Publish,
+    versions: dict[str, Checked],
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: dict[str, int],
+    expected: str,
+) -> None:
+    publish("first")
+    publish("third", at=later(**ahead))
+    publishing.submit(ledger, versions["second"], author="ann", now=NOW)
+    built: list[str] = []
+    stored = stored_rulebook
+
+    def counted(of: Ledger, rulebook_hash: str) -> Rulebook:
+        built.append(rulebook_hash)
+        return stored(of, rulebook_hash)
+
+    monkeypatch.setattr("app.crd.published.stored_rulebook", counted)
+    monkeypatch.setattr("app.crd.published.LARGE", 1000)
+    keeper = PublishedKeeper(ledger, interval=0, clock=lambda: NOW)
+    keeper.prepare()
+    keeper.prepare()
+    assert built == [versions["first"].rulebook.hash, versions[expected].rulebook.hash]
+
+
 def test_a_rulebook_found_bad_beforehand_is_told_when_it_should_be_live(
     ledger: Ledger, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
