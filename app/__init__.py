@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> Flask:
     from app.rulebook.keeper import FileKeeper, RulebookKeeper
     from app.rulebook.rulebook import Rulebook
     from app.state import open_state
+    from app.state.sealed import SealedState
     from app.state.watched import WatchedState
     from app.web import (
         access,
@@ -94,7 +95,8 @@ def create_app(settings: Settings) -> Flask:
         max_pages=settings.ehr_max_pages,
         observe=instruments.observe_read,
     )
-    state = WatchedState(open_state(settings.shared_state_url), instruments.observe_state_error)
+    shared = SealedState(open_state(settings.shared_state_url), encryption)
+    state = WatchedState(shared, instruments.observe_state_error)
     keys = KeyCache(fetcher(ConnectionPool(HostPolicy(()), workers=8, max_bytes=MAX_BYTES)))
     trust = None if settings.sandbox else ClientTrust(registry, keys, state, lifetime=settings.jwt_lifetime)
 

@@ -3,6 +3,9 @@
 A sealed text is `0x01`, four bytes that name its key, a nonce of twelve bytes, and the ciphertext with its tag. It
 opens only with what it is bound to (the additional authenticated data of NIST SP 800-38D), so that a row cannot be
 moved to another order or member.
+
+What must be found again by its own text is sealed by AES-SIV (RFC 5297) under keys derived from the same: the same
+text gives the same, so whoever sees it learns which are equal and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.errors import EncryptionError, SettingsError
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 _FORMAT = b"\x01"
 _NAME, _NONCE, _TAG = 4, 12, 16
+_TEXT = "sealed:"
 
 
 class Encryption:
@@ -37,6 +43,9 @@ class Encryption:
         self._first = _name(keys[0])
         self.mark = _FORMAT + self._first
         """What everything begins with that is sealed under the first key."""
+        self._texts = {f"{_TEXT}{_name(key).hex()}:": AESSIV(_text_key(key)) for key in keys}
+        self.text_mark = f"{_TEXT}{self._first.hex()}:"
+        """As `mark`, of texts."""
 
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[bytes, ...]]]:
         """Ciphers cannot be handed to another process; keys can."""
@@ -79,6 +88,40 @@ class Encryption:
             return cipher.decrypt(nonce, sealed[1 + _NAME + _NONCE :], bound_to)
         except InvalidTag:
             raise EncryptionError("it was changed, or belongs to something else") from None
+
+    def seal_text(self, text: str, bound_to: str) -> str:
+        """Seal under the first key, to the same each time."""
+        return self._sealed_text(self.text_mark, text, bound_to)
+
+    def sealed_texts(self, text: str, bound_to: str) -> list[str]:
+        """What the text is sealed to under each key, the first first."""
+        return [self._sealed_text(mark, text, bound_to) for mark in self._texts]
+
+    def _sealed_text(self, mark: str, text: str, bound_to: str) -> str:
+        # A byte ahead, for AES-SIV seals no empty text.
+        sealed = self._texts[mark].encrypt(b"\x01" + text.encode(), [bound_to.encode()])
+        return mark + base64.urlsafe_b64encode(sealed).decode()
+
+    @staticmethod
+    def is_sealed_text(text: object) -> bool:
+        """Whether this was sealed as a text, under whatever key."""
+        return isinstance(text, str) and text.startswith(_TEXT)
+
+    def unseal_text(self, sealed: str, bound_to: str) -> str:
+        """Open a sealed text; EncryptionError as `unseal`."""
+        end = len(self.text_mark)
+        cipher = self._texts.get(sealed[:end])
+        if cipher is None:
+            raise EncryptionError("it was sealed under a key that is not among the settings")
+        try:
+            return cipher.decrypt(base64.urlsafe_b64decode(sealed[end:]), [bound_to.encode()])[1:].decode()
+        except (InvalidTag, ValueError):
+            raise EncryptionError("it was changed, or belongs to something else") from None
+
+
+def _text_key(key: bytes) -> bytes:
+    """The key of AES-256-SIV that goes with a key."""
+    return HKDF(SHA256(), length=64, salt=None, info=b"signpost texts").derive(key)
 
 
 def _name(key: bytes) -> bytes:

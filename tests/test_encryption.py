@@ -47,6 +47,27 @@ def test_what_was_never_sealed(broken: bytes) -> None:
         Encryption([ONE]).unseal(broken, b"")
 
 
+def test_a_text_is_sealed_to_the_same_and_opens_in_its_column_only() -> None:
+    one, both = Encryption([bytes([1]) * 32]), Encryption([bytes([2]) * 32, bytes([1]) * 32])
+    sealed = one.seal_text("m-77", "member_id")
+    assert "m-77" not in sealed
+    assert sealed == one.seal_text("m-77", "member_id") != one.seal_text("m-78", "member_id")
+    assert sealed != both.seal_text("m-77", "member_id")
+    assert both.sealed_texts("m-77", "member_id")[1] == sealed
+    assert both.unseal_text(sealed, "member_id") == "m-77"
+    assert one.unseal_text(one.seal_text("", "about"), "about") == ""
+    assert both.seal_text("m-77", "member_id").startswith(both.text_mark)
+    refused = (
+        (sealed, "order_ref"),
+        (sealed[:-4], "member_id"),
+        ("sealed:", "member_id"),
+        (both.seal_text("m-77", "member_id"), "member_id"),
+    )
+    for text, column in refused:
+        with pytest.raises(EncryptionError):
+            one.unseal_text(text, column)
+
+
 def test_keys_rotate() -> None:
     old = Encryption([ONE]).seal(b"old", b"")
     both = Encryption([OTHER, ONE])

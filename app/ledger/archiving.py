@@ -25,6 +25,7 @@ from app.ledger.blobs import Blobs
 from app.ledger.rows import Row, assertion_blobs, instant, invocation_blob
 from app.ledger.store import Cursor, Store
 from app.ledger.tables import archive, assertion, card, event, invocation, returned_form, snapshot
+from app.ledger.texts import Texts
 
 T = TypeVar("T")
 Append = Callable[[Cursor, dict[str, list[Row]]], None]
@@ -50,7 +51,7 @@ def move(
 ) -> Archived:
     """Move the calls received before an instant to files in a folder, but for those still needed. LedgerError."""
     chosen, kept = store.read(_DOING, partial(_chosen, before=instant(before), now=now))
-    found = _calls(store, chosen, Blobs(encryption))
+    found = _calls(store, chosen, Blobs(encryption), Texts(encryption))
     number = store.read(_DOING, lambda each: each.execute(select(func.max(archive.c.number))).scalar() or 0)
     moves: list[tuple[Row, list[_Gone]]] = []
     try:
@@ -109,12 +110,12 @@ def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str
     return chosen, total - len(chosen)
 
 
-def _calls(store: Store, chosen: set[str], blobs: Blobs) -> Iterator[ArchivedCall]:
+def _calls(store: Store, chosen: set[str], blobs: Blobs, texts: Texts) -> Iterator[ArchivedCall]:
     """The chosen calls, oldest first. Events are found by walking the chain, where those of a call stand together."""
-    of_call = groupby(_events(store, chosen), lambda row: row["invocation_id"])
+    of_call = groupby(map(texts.opened, _events(store, chosen)), lambda row: row["invocation_id"])
     events = ((invocation_id, list(rows)) for invocation_id, rows in of_call)
     while part := list(islice(events, _CALLS_A_PART)):
-        yield from store.read(_DOING, partial(_opened, events=dict(part), blobs=blobs))
+        yield from store.read(_DOING, partial(_opened, events=dict(part), blobs=blobs, texts=texts))
 
 
 def _events(store: Store, chosen: set[str]) -> Iterator[Row]:
@@ -136,19 +137,21 @@ def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
     return [row._asdict() for row in connection.execute(query)]
 
 
-def _opened(connection: Connection, events: dict[str, list[Row]], blobs: Blobs) -> list[ArchivedCall]:
+def _opened(connection: Connection, events: dict[str, list[Row]], blobs: Blobs, texts: Texts) -> list[ArchivedCall]:
     """Calls with all their rows, by id and events."""
 
     def of(table: Table) -> dict[str, list[Row]]:
         found: dict[str, list[Row]] = {each: [] for each in events}
         for row in _rows(connection, select(table).where(table.c.invocation_id.in_(events))):
-            found[row["invocation_id"]].append(row)
+            found[row["invocation_id"]].append(texts.opened(row))
         return found
 
     invocations, assertions, cards = of(invocation), of(assertion), of(card)
     again = {row["assertion_id"] for rows in events.values() for row in rows if row["event_type"] == "crd_honoured"}
     earlier = _rows(connection, select(assertion).where(assertion.c.assertion_id.in_(again)))
-    digests = {row["assertion_id"]: chain.assertion_digest(row, *assertion_blobs(row, blobs)) for row in earlier}
+    digests = {
+        row["assertion_id"]: chain.assertion_digest(texts.opened(row), *assertion_blobs(row, blobs)) for row in earlier
+    }
     return [
         ArchivedCall(
             invocation={

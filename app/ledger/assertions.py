@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Text, bindparam, select
+from sqlalchemy import select
 
 from app.encryption import Encryption
 from app.ledger import standing
@@ -20,8 +20,9 @@ class Assertions(Part):
 
     def __init__(self, store: Store, encryption: Encryption | None) -> None:
         super().__init__(store, encryption)
-        member, order, coverage = (bindparam(name, type_=Text) for name in ("member_id", "order_ref", "coverage_ref"))
-        self._latest_for_order = store.query_sql(standing.latest_for_order(member, order, coverage))
+        self._latest_for_order = store.query_sql(
+            standing.latest_for_order(self._any("member_id"), self._any("order_ref"), self._any("coverage_ref"))
+        )
 
     def assertion(self, assertion_id: str) -> StoredAssertion | None:
         """The assertion of that id, None where there is none."""
@@ -33,10 +34,9 @@ class Assertions(Part):
         first = self.assertion(assertion_id)
         if first is None:
             return []
-        return [
-            first,
-            *self._find(standing.told_as(assertion_id, first.member_id or "", first.order_ref), self._stored_assertion),
-        ]
+        member = self._texts.wanted(first.member_id or "", "member_id")
+        since = standing.told_as(assertion_id, member, self._texts.wanted(first.order_ref, "order_ref"))
+        return [first, *self._find(since, self._stored_assertion)]
 
     def assertions_of(self, invocation_id: str) -> list[StoredAssertion]:
         """The assertions an invocation's response made, by order; [] for an unknown invocation."""
@@ -57,12 +57,19 @@ class Assertions(Part):
         One holds through its `expires_on`, for ever without, and until another supersedes it. `rulebook_hash` asks for
         one of that rulebook. None where there is none. Which hook it answered is in its invocation.
         """
-        query = standing.standing(member_id, order_ref, content_hash, coverage_ref, rulebook_hash, on)
+        query = standing.standing(
+            self._texts.wanted(member_id, "member_id"),
+            self._texts.wanted(order_ref, "order_ref"),
+            content_hash,
+            self._texts.wanted(coverage_ref, "coverage_ref"),
+            rulebook_hash,
+            on,
+        )
         return next(iter(self._find(query, self._stored_assertion)), None)
 
     def latest_for_order(self, member_id: str, order_ref: str, coverage_ref: str) -> StoredAssertion | None:
         """The newest assertion for a member's order under a coverage, expired or not: what a new one supersedes."""
-        wanted = {"member_id": member_id, "order_ref": order_ref, "coverage_ref": coverage_ref}
+        wanted = self._wanted(member_id=member_id, order_ref=order_ref, coverage_ref=coverage_ref)
         return next(iter(self._find_fast(self._latest_for_order, wanted, self._stored_assertion)), None)
 
     def assertions_about(
@@ -78,9 +85,9 @@ class Assertions(Part):
         newest = assertion.c.received_at.desc(), assertion.c.assertion_id
         query = select(assertion).order_by(*newest).limit(limit)
         if member_id is not None:
-            query = query.where(assertion.c.member_id == member_id)
+            query = query.where(assertion.c.member_id.in_(self._texts.wanted(member_id, "member_id")))
         if order_ref is not None:
-            query = query.where(assertion.c.order_ref == order_ref)
+            query = query.where(assertion.c.order_ref.in_(self._texts.wanted(order_ref, "order_ref")))
         if since is not None:
             query = query.where(assertion.c.received_at >= instant(since))
         if until is not None:

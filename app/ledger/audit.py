@@ -13,18 +13,19 @@ from app.ledger.archive_file import events_digest
 from app.ledger.blobs import Blobs
 from app.ledger.rows import Row, assertion_blobs, invocation_blob, split_exchange
 from app.ledger.tables import archive, assertion, card, event, feedback, invocation, publication, reading, returned_form
+from app.ledger.texts import Texts
 
 _BATCH = 200
 
 
-def audit(connection: Connection, blobs: Blobs) -> list[str]:
+def audit(connection: Connection, blobs: Blobs, texts: Texts) -> list[str]:
     """What is wrong, one line a fault, each naming the event or row; [] is good."""
-    return [*_walk(connection, blobs), *_off_the_chain(connection)]
+    return [*_walk(connection, blobs, texts), *_off_the_chain(connection)]
 
 
-def _walk(connection: Connection, blobs: Blobs) -> Iterator[str]:
+def _walk(connection: Connection, blobs: Blobs, texts: Texts) -> Iterator[str]:
     seq, previous = 0, chain.GENESIS
-    digests = _Digests(connection, blobs)
+    digests = _Digests(connection, blobs, texts)
     archived: dict[int, list[str]] = {}
     for row in _events(connection):
         where = f"event {row['seq']}"
@@ -32,8 +33,11 @@ def _walk(connection: Connection, blobs: Blobs) -> Iterator[str]:
             yield f"{where}: events {seq + 1} to {row['seq'] - 1} are missing"
         if row["prev_hash"] != previous:
             yield f"{where}: does not follow event {seq}"
-        if row["hash"] != chain.event_hash(row):
-            yield f"{where}: the row is not what was written"
+        try:
+            if row["hash"] != chain.event_hash(texts.opened(row)):
+                yield f"{where}: the row is not what was written"
+        except EncryptionError as error:
+            yield f"{where} cannot be read{_because(error)}"
         if row["archive"] is not None and row["invocation_id"] is not None:
             archived.setdefault(row["archive"], []).append(row["hash"])
         else:
@@ -64,9 +68,10 @@ def _events(connection: Connection) -> Iterator[Row]:
 class _Digests:
     """Digests of stored rows. The events of one call are neighbours, so its invocation is read once for them all."""
 
-    def __init__(self, connection: Connection, blobs: Blobs) -> None:
+    def __init__(self, connection: Connection, blobs: Blobs, texts: Texts) -> None:
         self._connection = connection
         self._blobs = blobs
+        self._texts = texts
         self._invocation_id: str | None = None
         self._invocation_faults: list[str] = []
         self._invocation_digest: str | None = None
@@ -74,6 +79,12 @@ class _Digests:
 
     def faults(self, row: Row) -> list[str]:
         """What is wrong with the rows an event speaks of."""
+        try:
+            return self._faults(row)
+        except EncryptionError as error:
+            return [f"what it vouches for cannot be read{_because(error)}"]
+
+    def _faults(self, row: Row) -> list[str]:
         if row["feedback_id"] is not None:
             return self._feedback_faults(row)
         if row["publication"] is not None:
@@ -107,7 +118,7 @@ class _Digests:
         found = self._connection.execute(query).first()
         if found is None:
             return [f"feedback {row['feedback_id']} is missing"]
-        if row["payload_hash"] != chain.feedback_digest(found._asdict()):
+        if row["payload_hash"] != chain.feedback_digest(self._texts.opened(found._asdict())):
             return [f"feedback {row['feedback_id']} is not what was recorded"]
         return []
 
@@ -125,7 +136,7 @@ class _Digests:
         found = self._connection.execute(query).first()
         if found is None:
             return [f"returned form {row['form_id']} is missing"]
-        if row["payload_hash"] != chain.returned_form_digest(found._asdict()):
+        if row["payload_hash"] != chain.returned_form_digest(self._texts.opened(found._asdict())):
             return [f"returned form {row['form_id']} is not what was recorded"]
         return []
 
@@ -142,7 +153,7 @@ class _Digests:
         found = self._connection.execute(query).first()
         if found is None:
             return [f"reading {row['reading_id']} is missing"]
-        if row["payload_hash"] != chain.reading_digest(found._asdict()):
+        if row["payload_hash"] != chain.reading_digest(self._texts.opened(found._asdict())):
             return [f"reading {row['reading_id']} is not what was recorded"]
         return []
 
@@ -162,7 +173,7 @@ class _Digests:
             return
         self._invocation_digest = chain.invocation_digest(row, read, basis)
         shown = self._connection.execute(select(card).where(card.c.invocation_id == invocation_id))
-        self._cards_digest = chain.cards_digest(each._asdict() for each in shown)
+        self._cards_digest = chain.cards_digest(self._texts.opened(each._asdict()) for each in shown)
         self._invocation_faults = []
         if request is not None and chain.content_digest(request) != row["request_sha256"]:
             self._invocation_faults.append(f"the request of invocation {invocation_id} does not match its hash")
@@ -174,7 +185,7 @@ class _Digests:
         found = self._connection.execute(query).first()
         if found is None:
             return None
-        row = found._asdict()
+        row = self._texts.opened(found._asdict())
         return chain.assertion_digest(row, *assertion_blobs(row, self._blobs))
 
 

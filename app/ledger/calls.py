@@ -85,7 +85,7 @@ class Calls(Assertions):
 
         def find(connection: Connection) -> list[tuple[StoredAssertion, str]]:
             rows = connection.execute(select(assertion).where(assertion.c.assertion_id.in_(ids)))
-            by_id = {row.assertion_id: row._asdict() for row in rows}
+            by_id = {row.assertion_id: self._texts.opened(row._asdict()) for row in rows}
             if not by_id.keys() >= set(ids):
                 raise LedgerError(f"{doing}: an assertion it honours is not in the ledger")
             earlier = [(self._stored_assertion(by_id[each]), by_id[each]) for each in ids]

@@ -99,7 +99,7 @@ class Ledger(Calls, Forms, Feedback, Rulebooks, Drafts, Readings):
         for that, keep the last event's hash somewhere else.
         """
         return self._store.read_snapshot(
-            "the ledger could not be verified", lambda connection: audit(connection, self._blobs)
+            "the ledger could not be verified", lambda connection: audit(connection, self._blobs, self._texts)
         )
 
     def reseal(self) -> Resealed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import BindParameter, Connection, Select, Text, bindparam
 
 from app.encryption import Encryption
 from app.errors import LedgerError
@@ -15,6 +15,7 @@ from app.ledger.blobs import Blobs
 from app.ledger.rows import Row, instant
 from app.ledger.store import Cursor, Store
 from app.ledger.tables import metadata
+from app.ledger.texts import Texts
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Part:
         self._store = store
         self._encryption = encryption
         self._blobs = Blobs(encryption)
+        self._texts = Texts(encryption)
         self._insert = {table.name: store.insert_sql(table) for table in metadata.tables.values()}
 
     def _append(self, cursor: Cursor, rows: dict[str, list[Row]]) -> None:
@@ -39,7 +41,7 @@ class Part:
 
     def _add(self, cursor: Cursor, table: str, rows: list[Row]) -> None:
         if rows:
-            cursor.executemany(self._insert[table], rows)
+            cursor.executemany(self._insert[table], [self._texts.sealed(row) for row in rows])
 
     def _chain(self, cursor: Cursor, events: list[Row]) -> None:
         """Number the events, chain them to the last of the ledger and insert them."""
@@ -54,9 +56,21 @@ class Part:
             row["hash"] = previous = chain.event_hash(row)
         self._add(cursor, "event", events)
 
+    def _wanted(self, **texts: str) -> dict[str, str]:
+        """Parameters for `_any`: what each text may stand as in its column, numbered."""
+        return {
+            f"{column}_{number}": text
+            for column, wanted in texts.items()
+            for number, text in enumerate(self._texts.wanted(wanted, column))
+        }
+
+    def _any(self, column: str) -> list[BindParameter[str]]:
+        """What `_wanted` gives, for a text that is compiled once."""
+        return [bindparam(f"{column}_{number}", type_=Text) for number in range(self._texts.forms)]
+
     def _find(self, query: Select[Any], record: Callable[[Row], T]) -> list[T]:
         def find(connection: Connection) -> list[T]:
-            return [record(row._asdict()) for row in connection.execute(query)]
+            return [record(self._texts.opened(row._asdict())) for row in connection.execute(query)]
 
         return self._store.read("the ledger could not be read", find)
 
@@ -66,7 +80,8 @@ class Part:
         def find(cursor: Cursor) -> list[T]:
             cursor.execute(sql, wanted)
             names = [column[0] for column in cursor.description]
-            return [record(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+            rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+            return [record(self._texts.opened(row)) for row in rows]
 
         return self._store.read_fast("the ledger could not be read", find)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -54,7 +54,7 @@ def stored_reading(row: Mapping[str, Any]) -> Reading:
 
 
 def readings_between(
-    since: datetime | None, until: datetime | None, reader: str | None, member_id: str | None, limit: int
+    since: datetime | None, until: datetime | None, reader: str | None, member_id: Sequence[str] | None, limit: int
 ) -> Select[Any]:
     """The newest readings first, of a half-open span of time, a reader or a member."""
     query = select(reading).order_by(reading.c.at.desc(), reading.c.reading_id).limit(limit)
@@ -65,7 +65,7 @@ def readings_between(
     if reader is not None:
         query = query.where(reading.c.reader == reader)
     if member_id is not None:
-        query = query.where(reading.c.member_id == member_id)
+        query = query.where(reading.c.member_id.in_(member_id))
     return query
 
 
@@ -88,4 +88,5 @@ class Readings(Part):
         limit: int = 200,
     ) -> list[Reading]:
         """Who read what, newest first."""
-        return self._find(readings_between(since, until, reader, member_id, limit), stored_reading)
+        wanted = None if member_id is None else self._texts.wanted(member_id, "member_id")
+        return self._find(readings_between(since, until, reader, wanted, limit), stored_reading)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, func, literal, or_, select, update
+from sqlalchemy import Column, Connection, LargeBinary, Table, func, literal, or_, select, update
 
 from app.encryption import Encryption
 from app.errors import EncryptionError
 from app.ledger.blobs import Blobs
 from app.ledger.rows import Row
 from app.ledger.store import Store
-from app.ledger.tables import assertion, invocation, returned_form
+from app.ledger.tables import assertion, card, event, feedback, invocation, reading, returned_form
+from app.ledger.texts import COLUMNS, Texts
 
-_COLUMNS: dict[Table, tuple[str, ...]] = {
+_BLOBS: dict[Table, tuple[str, ...]] = {
     invocation: ("exchange", "fetched", "basis"),
     assertion: ("facts", "answer"),
 }
+_TABLES = (invocation, assertion, card, feedback, returned_form, reading, event)
 _DOING = "the ledger was not sealed anew"
 _BATCH = 200  # rows in one transaction: the service's writers wait for it
 
@@ -37,7 +40,7 @@ class Resealed:
 def reseal(store: Store, encryption: Encryption) -> Resealed:
     """Seal anew every row that is not under the first key of `encryption`."""
     rows = closed = 0
-    for table in _COLUMNS:
+    for table in _TABLES:
         changed, left = _reseal(store, table, encryption)
         rows, closed = rows + changed, closed + left
     return Resealed(rows, closed, store.read(_DOING, partial(_forms, encryption=encryption)))
@@ -46,51 +49,61 @@ def reseal(store: Store, encryption: Encryption) -> Resealed:
 def _reseal(store: Store, table: Table, encryption: Encryption) -> tuple[int, int]:
     """How many rows of a table were sealed anew, and how many did not open."""
     changed = closed = 0
-    after = ""
+    after = None
     while due := store.read(_DOING, partial(_due, table=table, after=after, encryption=encryption)):
         opened = [row for row in (_sealed(table, row, encryption) for row in due) if row is not None]
         store.write(_DOING, partial(_change, table=table, rows=opened))
         changed, closed = changed + len(opened), closed + len(due) - len(opened)
-        after = due[-1][_key(table)]
+        after = due[-1][_key(table).name]
     return changed, closed
 
 
-def _key(table: Table) -> str:
-    return f"{table.name}_id"
+def _key(table: Table) -> Column[Any]:
+    """What a row is known by. On PostgreSQL the primary key may hold its month too."""
+    return next(iter(table.primary_key.columns))
 
 
-def _due(connection: Connection, table: Table, after: str, encryption: Encryption) -> list[Row]:
-    """The next rows with something that is not under the first key, by primary key."""
-    key = table.c[_key(table)]
+def _texts(table: Table) -> list[str]:
+    return [column.name for column in table.c if column.name in COLUMNS]
+
+
+def _due(connection: Connection, table: Table, after: Any, encryption: Encryption) -> list[Row]:
+    """The next rows with something that is not under the first key, by their key."""
+    key, blobs, texts = _key(table), _BLOBS.get(table, ()), _texts(table)
     mark = literal(encryption.mark, LargeBinary)
-    other = or_(*(func.substr(table.c[name], 1, len(encryption.mark)) != mark for name in _COLUMNS[table]))
-    query = select(key, *(table.c[name] for name in _COLUMNS[table])).where(key > after, other)
+    other = or_(
+        *(func.substr(table.c[name], 1, len(encryption.mark)) != mark for name in blobs),
+        *(func.substr(table.c[name], 1, len(encryption.text_mark)) != encryption.text_mark for name in texts),
+    )
+    query = select(key, *(table.c[name] for name in (*blobs, *texts))).where(other)
+    if after is not None:
+        query = query.where(key > after)
     return [row._asdict() for row in connection.execute(query.order_by(key).limit(_BATCH))]
 
 
 def _sealed(table: Table, row: Row, encryption: Encryption) -> Row | None:
     """The row under the first key; None where it does not open."""
-    blobs, key = Blobs(encryption), row[_key(table)]
+    blobs, texts, key = Blobs(encryption), Texts(encryption), row[_key(table).name]
     try:
-        opened = {
-            name: None if row[name] is None else blobs.give(row[name], f"{table.name}.{name}", key)
-            for name in _COLUMNS[table]
+        opened = texts.opened(row) | {
+            name: blobs.give(row[name], f"{table.name}.{name}", key)
+            for name in _BLOBS.get(table, ())
+            if row[name] is not None
         }
     except EncryptionError:
         return None
-    sealed = {
-        name: None if content is None else blobs.keep(content, f"{table.name}.{name}", key)
-        for name, content in opened.items()
+    return texts.sealed(opened) | {
+        name: blobs.keep(opened[name], f"{table.name}.{name}", key)
+        for name in _BLOBS.get(table, ())
+        if opened[name] is not None
     }
-    return {_key(table): key, **sealed}
 
 
 def _change(connection: Connection, table: Table, rows: list[Row]) -> None:
-    key = table.c[_key(table)]
+    key = _key(table)
     for row in rows:
-        connection.execute(
-            update(table).where(key == row[key.name]).values({name: row[name] for name in _COLUMNS[table]})
-        )
+        changed = {name: value for name, value in row.items() if name != key.name}
+        connection.execute(update(table).where(key == row[key.name]).values(changed))
 
 
 def _forms(connection: Connection, encryption: Encryption) -> int:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, select
+from sqlalchemy import Connection, Select, select
 
 from app.encryption import Encryption
 from app.errors import LedgerError
 from app.ledger.events import form_event
 from app.ledger.part import Part
 from app.ledger.rows import Row, instant
+from app.ledger.standing import Wanted
 from app.ledger.store import Store
 from app.ledger.tables import assertion, form_error, returned_form
 
@@ -89,9 +90,9 @@ def stored_form_error(row: Mapping[str, Any]) -> FormError:
     return FormError(**{**row, "received_at": received_at, "issues": row["issues"].encode()})
 
 
-def forms_of_member(member_id: str | ColumnElement[str]) -> Select[Any]:
+def forms_of_member(member_id: Wanted) -> Select[Any]:
     """What came back for a member, newest first."""
-    of = select(returned_form).where(returned_form.c.member_id == member_id)
+    of = select(returned_form).where(returned_form.c.member_id.in_(member_id))
     return of.order_by(returned_form.c.received_at.desc(), returned_form.c.form_id)
 
 
@@ -106,7 +107,7 @@ class Forms(Part):
 
     def __init__(self, store: Store, encryption: Encryption | None) -> None:
         super().__init__(store, encryption)
-        self._forms_of_member = store.query_sql(forms_of_member(bindparam("member_id", type_=Text)))
+        self._forms_of_member = store.query_sql(forms_of_member(self._any("member_id")))
 
     def record_returned_form(
         self,
@@ -126,7 +127,7 @@ class Forms(Part):
             invocation_id = connection.execute(made_in).scalar()
             if invocation_id is None:
                 raise LedgerError("the form was not recorded: its assertion is not in the ledger")
-            kept = [stored_form(found._asdict()) for found in connection.execute(before)]
+            kept = [stored_form(self._texts.opened(found._asdict())) for found in connection.execute(before)]
             known = find_it([each for each in kept if each.form_url == record.form_url])
             if known is not None:
                 return known.form_id
@@ -139,7 +140,7 @@ class Forms(Part):
 
     def forms_of_member(self, member_id: str) -> list[ReturnedForm]:
         """Every form that came back for a member, newest first."""
-        return self._find_fast(self._forms_of_member, {"member_id": member_id}, stored_form)
+        return self._find_fast(self._forms_of_member, self._wanted(member_id=member_id), stored_form)
 
     def forms_returned_for(self, assertion_id: str) -> list[ReturnedForm]:
         """Every form that came back for an assertion, newest first."""

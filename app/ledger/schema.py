@@ -13,7 +13,7 @@ from app.errors import LedgerError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest migration. Kept here so that opening a current store does not have to import Alembic."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")

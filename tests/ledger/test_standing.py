@@ -166,7 +166,7 @@ def test_the_index_finds_it(ledger: Ledger, path: Path) -> None:
 
     from app.ledger.standing import latest_for_order, standing
 
-    for query in (standing("m", "o", "c", "v", "r", TODAY), latest_for_order("m", "o", "v")):
+    for query in (standing(["m"], ["o"], "c", ["v"], "r", TODAY), latest_for_order(["m"], ["o"], ["v"])):
         text = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
         with closing(sqlite3.connect(path)) as connection:
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
