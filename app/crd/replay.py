@@ -18,7 +18,7 @@ from app.crd.cards import Shown
 from app.crd.determine import Decided
 from app.errors import EhrError, InvalidRequest, ReplayError, RequestError
 from app.fhir.json import decode, encode
-from app.ledger import Ledger, StoredAssertion, StoredInvocation
+from app.ledger import ROUTING, Ledger, StoredAssertion, StoredInvocation
 from app.members.coverage import CoverageSource
 from app.rulebook.rulebook import Rulebook, build
 
@@ -154,6 +154,8 @@ def stored_rulebook(ledger: Ledger, rulebook_hash: str | None) -> Rulebook:
 
 def basis_of(call: StoredInvocation) -> Basis:
     """What the answer of a call rested on. ReplayError when it was not kept, or in another form."""
+    if call.hook == ROUTING:
+        raise ReplayError("The call asked which benefit pays. Nothing was promised, so what it rested on was not kept.")
     if call.basis is None:
         raise ReplayError("The call is from a version of Signpost that did not keep what an answer rested on.")
     try:

@@ -19,7 +19,7 @@ from app.crd.routing import RoutingQuestion, route
 from app.errors import InvalidRequest, RequestError
 from app.fhir import dates, outcomes
 from app.fhir.json import decode, encode
-from app.ledger import Call, Ledger
+from app.ledger import ROUTING, Call, Ledger
 from app.members import MemberDirectory
 from app.rulebook.keeper import RulebookKeeper
 from app.rulebook.rulebook import Rulebook
@@ -125,7 +125,7 @@ class RoutingService:
             received_at=received,
             answered_in_ms=round((time.monotonic() - started) * 1000, 3),
             service_id=service,
-            hook="routing",
+            hook=ROUTING,
             client=client.iss if client else "sandbox",
             status=routed.status,
             request=data,

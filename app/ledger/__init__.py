@@ -8,6 +8,7 @@ from app.ledger.measured import MeasuredAssertion, MeasuredCall
 from app.ledger.publication import Publication, PublicationRecord
 from app.ledger.reading import Reading
 from app.ledger.records import (
+    ROUTING,
     AssertionRecord,
     Call,
     CardRecord,
@@ -23,6 +24,7 @@ from app.ledger.records import (
 from app.ledger.returned_form import FormError, ReturnedForm
 
 __all__ = [
+    "ROUTING",
     "AssertionRecord",
     "Call",
     "CardRecord",

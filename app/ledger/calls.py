@@ -13,7 +13,7 @@ from app.ledger import chain, partitions
 from app.ledger.assertions import Assertions
 from app.ledger.events import call_events
 from app.ledger.measured import MeasuredCall, measured_calls
-from app.ledger.records import Call, CardRecord, SnapshotRecord, StoredAssertion, StoredInvocation
+from app.ledger.records import ROUTING, Call, CardRecord, SnapshotRecord, StoredAssertion, StoredInvocation
 from app.ledger.rows import (
     Row,
     assertion_row,
@@ -129,8 +129,8 @@ class Calls(Assertions):
         return self._find(newest.limit(limit), self._stored_invocation)
 
     def answered_between(self, since: datetime | None, until: datetime | None) -> list[str]:
-        """Ids of the invocations that were answered (HTTP below 400) from `since` up to, not including, `until`."""
-        query = select(invocation.c.invocation_id).where(invocation.c.status < 400)
+        """Ids of the hooks that were answered (HTTP below 400) from `since` up to, not including, `until`."""
+        query = select(invocation.c.invocation_id).where(invocation.c.status < 400, invocation.c.hook != ROUTING)
         if since is not None:
             query = query.where(invocation.c.received_at >= instant(since))
         if until is not None:

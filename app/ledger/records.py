@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+# The `hook` of questions to the routing API. They are answered without an assertion, and nothing is promised.
+ROUTING = "routing"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:

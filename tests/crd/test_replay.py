@@ -128,6 +128,7 @@ def test_an_assertion_names_its_call(app: Flask, ehr: EhrActions) -> None:
         ({"status": 422}, "refused"),
         ({"request": None}, "too large"),
         ({"basis": None}, "did not keep"),
+        ({"basis": None, "hook": "routing"}, "asked which benefit pays"),
         ({"basis": b'{"options": 1}'}, "another form"),
     ],
 )

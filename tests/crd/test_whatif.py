@@ -45,6 +45,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
             order_of(request)["id"] = number
             assert ehr.sign(request).status == 200
     ehr.post("order-sign-crd", b"{}")
+    routed = app.test_client().post("/routing/v1/decisions", json={"order": {"codes": ["HCPCS J1745"]}})
+    assert routed.status_code == 200  # and promises nothing that could be answered differently
     app.extensions["ledger"].close()
     return folder
 
