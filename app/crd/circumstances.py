@@ -12,6 +12,7 @@ from app.fhir import codings, references
 from app.hooks.request import HookRequest
 from app.rulebook.codes import Crosswalks, as_code
 from benefit_router import MISSING, Code, Signal
+from benefit_router.codes import fault_in
 from benefit_router.columns import ENCOUNTER_CLASSES
 
 # CMS place-of-service codes where a professional gives a drug, and where the patient lives (CMS POS code set).
@@ -19,8 +20,10 @@ _GIVEN_AT = frozenset({"11", "19", "20", "22", "24", "49", "50", "65", "71", "72
 
 _POS = re.compile(r"\d{2}", re.ASCII)
 
-# NUCC taxonomy of those who dispense. Another provider that dispenses uses its own supply; of another supplier (all
-# begin with 33) or pharmacist (1835) it is not said.
+_NUCC = re.compile(r"[0-9A-Z]{9}X", re.ASCII)
+
+# NUCC taxonomy of those who dispense. A physician (20), clinic (26) or hospital (27, 28) that dispenses uses its own
+# supply; of anybody else, such as another supplier (33), it is not said.
 _PHARMACIES = {
     "3336S0011X": "specialty",
     "3336H0001X": "home-infusion",
@@ -30,7 +33,7 @@ _PHARMACIES = {
     "3336M0002X": "retail",
     "333600000X": "retail",
 }
-_SUPPLIERS = ("33", "1835")
+_PROVIDERS = ("20", "26", "27", "28")
 _CLASSES = frozenset(ENCOUNTER_CLASSES) - {"none"}
 
 
@@ -139,7 +142,7 @@ def supply_channel_of(resource: Resource, site: Signal, chart: Chart) -> Signal:
         return MISSING
     taxonomy = taxonomy_of(organization)
     kinds = {kind for code in taxonomy if (kind := _PHARMACIES.get(code))}
-    provides = [not code.startswith(_SUPPLIERS) for code in taxonomy if code not in _PHARMACIES]
+    provides = [code.startswith(_PROVIDERS) for code in taxonomy if code not in _PHARMACIES]
     if not kinds:
         return Signal.known("buy-bill") if provides and all(provides) else MISSING
     if any(provides):  # a provider with a pharmacy: which of the two is meant is not said
@@ -164,11 +167,12 @@ def performer_type_of(resource: Resource, chart: Chart) -> Signal:
 
 
 def taxonomy_of(resource: Resource) -> list[str]:
-    """NUCC codes of an organization, a role or a practitioner."""
+    """NUCC codes of an organization, a role or a practitioner; not what only stands where one should."""
     concepts = listed(resource.get("type")) + listed(resource.get("specialty")) + listed(resource.get("code"))
     for qualification in listed(resource.get("qualification")):
         concepts.append(qualification.get("code") if isinstance(qualification, dict) else None)
-    return [c.code for concept in concepts for c in codings.codings_of(concept) if c.system == codings.NUCC]
+    found = [coding for concept in concepts for coding in codings.codings_of(concept)]
+    return [coding.code for coding in found if coding.system == codings.NUCC and _NUCC.fullmatch(coding.code)]
 
 
 def npi_of(reference: Any, resource: Resource, chart: Chart) -> str | None:
@@ -184,12 +188,15 @@ def npi_of(reference: Any, resource: Resource, chart: Chart) -> str | None:
 
 
 def reasons_of(resource: Resource, chart: Chart) -> list[frozenset[Code]]:
-    """The codes of each reason the order states, as a concept or as a condition it points to; none for one in words."""
+    """The codes of each reason the order states, as a concept or as a condition it points to; none for one in words.
+
+    What is no code of its system says nothing, so it refutes nothing.
+    """
     found = [codings.codings_of(concept) for concept in listed(resource.get("reasonCode"))]
     for reference in listed(resource.get("reasonReference")):
         condition = chart.resolve(reference, resource) or {}
         found.append(codings.codings_of(condition.get("code")) if condition.get("resourceType") == "Condition" else ())
-    return [frozenset(map(as_code, each)) for each in found]
+    return [frozenset(code for code in map(as_code, each) if fault_in(*code) is None) for each in found]
 
 
 def phase_of(resource: Resource) -> Signal:

@@ -182,6 +182,9 @@ DISPENSERS = (
     dispenser("untyped"),
     dispenser("compounding", "3336C0004X"),
     dispenser("equipment", "332B00000X"),
+    dispenser("hospital", "282N00000X"),
+    dispenser("plan", "302R00000X"),
+    dispenser("misspelt", "a clinic"),
     dispenser("specialty-and-equipment", "3336S0011X", "332B00000X"),
     dispenser("clinic-with-pharmacy", "261QI0500X", "3336S0011X"),
 )
@@ -198,6 +201,9 @@ DISPENSERS = (
         # Another kind of pharmacy or supplier is no provider's own supply.
         ("compounding", MISSING, MISSING),
         ("equipment", MISSING, MISSING),
+        ("hospital", MISSING, Signal.known("buy-bill")),
+        ("plan", MISSING, MISSING),
+        ("misspelt", MISSING, MISSING),
         ("specialty-and-equipment", Signal.known("12"), Signal.known("specialty")),
         ("clinic-with-pharmacy", Signal.known("11"), MISSING),
         ("home", MISSING, Signal.known("home-infusion")),
@@ -247,11 +253,12 @@ ROLE = {
         (["Practitioner/u1", "PractitionerRole/r"], Signal.derived({"207R00000X", "207RG0100X"})),
         (["Practitioner/gone"], MISSING),
         (["Practitioner/u1", "Practitioner/gone"], MISSING),
+        (["Organization/misspelt"], MISSING),
     ],
 )
 def test_performer_type(performers: list[str], expected: Signal) -> None:
     order = service("CPT 1", performer=[{"reference": each} for each in performers])
-    assert at.performer_type_of(order, chart_of(PRACTITIONER, ROLE)) == expected
+    assert at.performer_type_of(order, chart_of(PRACTITIONER, ROLE, *DISPENSERS)) == expected
 
 
 @pytest.mark.parametrize(
@@ -291,6 +298,7 @@ BACK_PAIN = concept("ICD-10-CM M54.5")
         ({}, []),
         ({"reasonCode": [concept(text="sick")]}, [set()]),
         ({"reasonCode": [BACK_PAIN]}, [{("ICD-10-CM", "M54.5")}]),
+        ({"reasonCode": [concept("ICD-10-CM unknown", "SNOMED 1")]}, [{("SNOMED CT", "1")}]),
         ({"reasonReference": [{"reference": "Condition/k"}]}, [CROHNS_CODES]),
         ({"reasonReference": [{"reference": "Condition/gone"}, {"reference": "Practitioner/u1"}]}, [set(), set()]),
         (
