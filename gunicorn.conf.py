@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from gunicorn.workers.base import Worker
+
 from app.settings import Settings
 
 settings = Settings()
@@ -35,6 +37,14 @@ _OWN = f"signpost-metrics-{os.getpid()}-"
 if not Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).name.startswith(_OWN):
     _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # mkdtemp makes a folder of our own
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OWN, dir=_memory)
+
+
+def child_exit(server: object, worker: Worker) -> None:
+    """Take away what a worker that is gone said of itself alone: live gauges. What it counted stays."""
+    # Not imported above: on import it looks whether it is to count in files, which is settled only there.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: object) -> None:

@@ -57,6 +57,12 @@ def test_every_query_has_an_answer(expr: str, exported: dict[str, set[str]]) -> 
     assert expr.count("(") == expr.count(")")
 
 
+@pytest.mark.parametrize("expr", EVERY)
+def test_every_query_is_promql(expr: str) -> None:
+    promql = pytest.importorskip("promql_parser")
+    promql.parse(re.sub(r"\$__\w+", "5m", expr))  # Grafana puts a duration there
+
+
 def test_everything_exported_is_shown(exported: dict[str, set[str]]) -> None:
     shown = " ".join(EVERY)
     families = {

@@ -213,14 +213,20 @@ def test_right_over_all_workers(start: Callable[..., Service]) -> None:
         assert service.sign().status_code == 200
     agree(20)
     before = set(service.workers())
-    os.kill(service.workers()[0], signal.SIGKILL)
+    killed = service.workers()[0]
+    (folder,) = Path("/dev/shm").glob(f"signpost-metrics-{service.process.pid}-*")  # noqa: S108
+    gauge, counter = (folder / f"{kind}_{killed}.db" for kind in ("gauge_liveall", "counter"))
+    gauge.touch()
+    assert counter.exists()
+    os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(set(service.workers()) - before) == 1, "another worker")
+    wait_until(lambda: not gauge.exists(), "what only the living say is gone")
+    assert counter.exists()
     wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=5).ok, "it answers")
     agree(20)
     for _ in range(10):
         assert service.sign().status_code == 200
     agree(30)
-    folder = list(Path("/dev/shm").glob(f"signpost-metrics-{service.process.pid}-*"))  # noqa: S108
     service.process.terminate()
     service.process.wait(timeout=30)
-    assert not any(path.exists() for path in folder)
+    assert not folder.exists()
