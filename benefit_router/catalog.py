@@ -75,8 +75,8 @@ class DrugCatalog:
         """The products that agree with every code the order states, and with its route where that narrows the choice.
 
         Codings of one order describe the same thing at different levels, so their product sets are intersected. Codings
-        that contradict each other leave the union: nothing is certain then. A code the catalog does not know is no
-        evidence either way.
+        that contradict each other leave the union, which no route narrows: nothing is certain then. A code the catalog
+        does not know is no evidence either way.
         """
         codes = tuple(stated)
         sets = [self.by_code[code] for code in codes if code in self.by_code]
@@ -85,6 +85,6 @@ class DrugCatalog:
         agreed = [product for product in sets[0] if all(product in other for other in sets[1:])]
         if not agreed:
             agreed = list(dict.fromkeys(product for found in sets for product in found))
-        if route is not None:
+        elif route is not None:
             agreed = [p for p in agreed if not p.routes or route in p.routes] or agreed
         return Candidates(tuple(agreed), known=True)

@@ -23,6 +23,12 @@ CATALOG = DrugCatalog.of([VIAL, PEN, UNSAID, OTHER])
             [INGREDIENT, ("RxNorm", "404")], None, {"vial", "pen", "unsaid"}, id="an unknown code is no evidence"
         ),
         pytest.param([("HCPCS", "J3358"), ("RxNorm", "1")], None, {"vial", "other"}, id="contradiction: either"),
+        pytest.param(
+            [("HCPCS", "J3358"), ("HCPCS", "J3357")],
+            "intravenous",
+            {"vial", "pen", "other"},
+            id="a route does not settle a contradiction",
+        ),
         pytest.param([INGREDIENT], "intravenous", {"vial", "unsaid"}, id="a route rules out products known to lack it"),
         pytest.param([("HCPCS", "J3358")], "oral", {"vial"}, id="a route no candidate has narrows nothing"),
     ],

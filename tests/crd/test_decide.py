@@ -433,6 +433,19 @@ def test_the_policy_is_the_one_in_force_on_the_day_of_service(
     assert determination.on.isoformat() == service_date
 
 
+def test_codings_that_contradict_each_other_are_not_settled_by_the_route() -> None:
+    """Else an order whose codes are of two drugs would get the answer of the one that is given so."""
+    rules = rulebook(
+        rows=[
+            row("vaccine", match_system="HCPCS", match_code="G0008", track="medical", pa="no"),
+            row("infused", match_system="HCPCS", match_code="J1745", track="medical", pa="yes"),
+        ],
+        drugs="p1,Vaccine,,,,G0008,pen\np2,Inflix,,,,J1745,vial\n",
+    )
+    assert answer_to(drug("HCPCS G0008", route="subcutaneous"), rules=rules).pa_needed == "no-auth"
+    assert answer_to(drug("HCPCS G0008", "HCPCS J1745", route="subcutaneous"), rules=rules).pa_needed == "conditional"
+
+
 def test_two_billing_codes_under_different_policies_promise_nothing() -> None:
     rules = rulebook(policies=[policy("plain", ["CPT 70551"], NO_AUTH), policy("contrast", ["CPT 70553"], AUTH)])
     assert answer_to(service("CPT 70551"), rules=rules).pa_needed == "no-auth"
