@@ -28,6 +28,7 @@ class MeasuredAssertion:
     pa_needed: str | None
     rule_ids: tuple[str, ...]
     answer: bytes
+    facts: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ def measured_calls(
             assertion.c.rule_ids,
             assertion.c.assertion_id,
             assertion.c.answer,
+            assertion.c.facts,
         )
         .select_from(
             invocation.outerjoin(event, gave).outerjoin(assertion, assertion.c.assertion_id == event.c.assertion_id)
@@ -104,6 +106,7 @@ def _call(rows: Sequence[Any], blobs: Blobs) -> MeasuredCall:
                 pa_needed=row.pa_needed,
                 rule_ids=msgspec.json.decode(row.rule_ids, type=tuple[str, ...]),
                 answer=blobs.give(row.answer, "assertion.answer", row.assertion_id),
+                facts=blobs.give(row.facts, "assertion.facts", row.assertion_id),
             )
             for row in rows
             if row.covered is not None

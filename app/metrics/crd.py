@@ -1,7 +1,8 @@
 """The metrics that the CRD guide suggests (davinci-crd 2.2.1, "Metrics", 1 to 6), over the calls of the ledger.
 
 The guide counts calls: one counts for a metric when any answer in it does. Metric 7, the reduction in submissions,
-needs figures from before CRD, which a ledger does not have; 8 and 9 are these same metrics by client and by hook.
+needs figures that a ledger does not have: how many there were before CRD, and how many reach the payer by other roads.
+8 and 9 are these same metrics by client or orderer and by hook.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ ALL = "all"
 DIMENSIONS: dict[str, Callable[[MeasuredCall], Iterable[str]]] = {
     "hook": lambda call: (call.hook,),
     "client": lambda call: (call.client or "not known",),
+    "orderer": lambda call: {_orderer(each) for each in call.assertions} or ("no answer",),
     "line": lambda call: {each.line_of_business or "not known" for each in call.assertions} or ("no answer",),
     "version": lambda call: (call.protocol_version or "not known",),
     "month": lambda call: (f"{call.received_at:%Y-%m}",),
     "day": lambda call: (f"{call.received_at:%Y-%m-%d}",),
 }
-"""What calls may be grouped by. A call with answers for two lines of business counts in both."""
+"""What calls may be grouped by. A call with answers for two orderers (NPI) or lines of business counts in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,20 @@ class CrdMetrics:
         """All calls together, then each group by name; [] before any call."""
         names = sorted(self._groups, key=lambda name: (name != ALL, name))
         return [self._groups[name].group(name) for name in names]
+
+
+class _Facts(msgspec.Struct):
+    """Why something is missing stands in the place of its value."""
+
+    requester_npi: Any = None
+
+
+_read_facts = msgspec.json.Decoder(_Facts)
+
+
+def _orderer(assertion: MeasuredAssertion) -> str:
+    npi = _read_facts.decode(assertion.facts).requester_npi
+    return npi if isinstance(npi, str) else "not known"
 
 
 class _Line(msgspec.Struct):

@@ -28,6 +28,7 @@ def call(*answers: dict[str, Any], **changes: Any) -> MeasuredCall:
             covered=answer["covered"],
             pa_needed=answer.get("pa_needed"),
             rule_ids=(),
+            facts=json.dumps({"requester_npi": answer.pop("npi", {"missing": "the order names nobody"})}).encode(),
             answer=json.dumps({"determination": {"answers": [answer]}}).encode(),
         )
         for answer in map(dict, answers)
@@ -58,6 +59,14 @@ def groups_of(*calls: MeasuredCall, by: str = "hook") -> dict[str, Group]:
     for each in calls:
         metrics.add(each)
     return {group.name: group for group in metrics.groups()}
+
+
+def test_by_who_ordered() -> None:
+    """The guide's metric 8: a call with orders of two counts for both, and who is not known is a group of its own."""
+    calls = [call({**FORM, "npi": "1234567893"}, {**NOT_COVERED, "npi": "1245319599"}), call(FORM), call(status=422)]
+    found = groups_of(*calls, by="orderer")
+    counts = {name: group.calls for name, group in found.items()}
+    assert counts == {ALL: 3, "1234567893": 1, "1245319599": 1, "not known": 1, "no answer": 1}
 
 
 @pytest.mark.parametrize(
