@@ -6,7 +6,6 @@ import copy
 import json
 import re
 import tarfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -298,7 +297,7 @@ RECORD = ("Condition", "Observation", "Procedure")
 def test_records_of_every_us_core(ehr: EhrActions, ig: Path, name: str, version: str) -> None:
     """The examples of a US Core version, as the patient and beside the patient's record."""
     request, plain = example(name), told(ehr.sign(example(name)))
-    examples = list(_examples(_package(ig, version)))
+    examples = _examples(_package(ig, version))
     patient = next(each for each in examples if each["resourceType"] == "Patient")
     request["prefetch"]["patient"] = {**patient, **request["prefetch"]["patient"]}
     beside = [
@@ -316,13 +315,17 @@ def test_records_of_every_us_core(ehr: EhrActions, ig: Path, name: str, version:
     assert answered["pa-needed"][0] in ("conditional", *plain[0]["pa-needed"])
 
 
-def _examples(package: Path) -> Iterator[Resource]:
+@cache
+def _examples(package: Path) -> tuple[Resource, ...]:
+    """The examples by name. Unpacked as they come: going back and forth unpacks the archive anew each time."""
     with tarfile.open(package) as archive:
-        for member in sorted(archive.getmembers(), key=lambda each: each.name):
-            if re.fullmatch(r"package/example/[A-Z][A-Za-z]+-.*\.json", member.name):
-                file = archive.extractfile(member)
-                assert file is not None
-                yield json.loads(file.read())
+        found = {
+            member.name: json.loads(file.read())
+            for member in archive
+            if re.fullmatch(r"package/example/[A-Z][A-Za-z]+-.*\.json", member.name)
+            and (file := archive.extractfile(member)) is not None
+        }
+    return tuple(found[name] for name in sorted(found))
 
 
 def _package(ig: Path, name: str) -> Path:
