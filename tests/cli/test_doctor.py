@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,12 @@ def _behind_its_back(folder: Path, statement: str) -> None:
         (open_key, "files", "encryption.key", "chmod 600"),
         (empty_key, "encryption", "holds no key", "Put back the key"),
         (lambda _: {"SIGNPOST_ENCRYPTION_KEYS": "short"}, "encryption", "not 32 bytes", "Put back"),
+        (
+            lambda _: {"SIGNPOST_ENCRYPTION_KEYS": b64encode(bytes(32)).decode()},
+            "encryption",
+            "key that is not among the settings",
+            "behind the new one",
+        ),
         (garbage_ledger, "database", "not a database", "may write"),
         (newer_ledger, "database", "9999", "Upgrade Signpost"),
         (tomorrows_entry, "clock", "newest entry", "NTP"),

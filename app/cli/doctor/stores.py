@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app.cli.doctor.finding import Finding, ok, warning, wrong
+from app.encryption import Encryption
 from app.errors import LedgerError, SettingsError, StateError
 from app.ledger import Ledger
 from app.ledger.examination import examine
@@ -44,20 +45,45 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         else:
             yield wrong("database", was, "Upgrade Signpost." if newer else "Run `signpost ledger migrate`.")
         return
+    keys, readable = None, False
+    with suppress(SettingsError):  # told of with the keys
+        keys = _keys(settings)
+        readable = True
     try:
-        with closing(Ledger.open(settings.ledger_url, synchronous=settings.sqlite_synchronous)) as opened:
+        with closing(Ledger.open(settings.ledger_url, keys, synchronous=settings.sqlite_synchronous)) as opened:
             opened.healthy()
+            unread = _unread(opened) if readable else None
     except LedgerError as error:
         yield wrong("database", f"it cannot be written: {error}", _reach(file))
         return
     where = str(file) if file is not None else "PostgreSQL"
     yield ok("database", f"{where} is of version {found.schema} and can be written")
+    if unread is not None:
+        said = f"the newest call of the ledger cannot be read: {unread}"
+        yield wrong(
+            "encryption", said, "Put the key that was used behind the new one; what it sealed opens with no other."
+        )
     if found.clock is not None:
         yield _compared("database clock", found.clock.timestamp())
     now = datetime.now(UTC)
     if found.newest is not None and found.newest > now + timedelta(seconds=SKEW_S):
         said = f"the ledger's newest entry is of {found.newest:{_TIME}} UTC, and here it is {now:{_TIME}}"
         yield wrong("clock", said, "Set this machine's clock (NTP): days of coverage and of rules are judged by it.")
+
+
+def _keys(settings: Settings) -> Encryption | None:
+    """The keys there are, None without any; makes no key file. SettingsError where they are none."""
+    stated = [key.get_secret_value() for key in settings.encryption_keys]
+    return Encryption.of(stated, settings.key_path) if stated or settings.key_path.exists() else None
+
+
+def _unread(ledger: Ledger) -> str | None:
+    """Why the newest call does not open, None where it does or there is none."""
+    try:
+        ledger.recent(1)
+    except LedgerError as error:
+        return str(error)
+    return None
 
 
 def _sqlite_file(settings: Settings) -> Path | None:
