@@ -6,6 +6,7 @@ A generated part stands between `<!-- generated: name -->` and `<!-- /generated 
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import re
@@ -106,7 +107,7 @@ def every_command(group: click.Group, prefix: str) -> Iterator[tuple[str, click.
 def _command(name: str, command: click.Command) -> str:
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     usage = " ".join([name, *(argument.make_metavar(click.Context(command)) for argument in arguments)])
-    lines = [f"### `{usage}`", "", command.help or ""]
+    lines = [f"### `{usage}`", "", inspect.cleandoc(command.help or "")]
     rows = [
         (f"`{' '.join([each.opts[0], *([] if each.is_flag else [each.make_metavar(click.Context(command))])])}`",
          f"`{each.default}`" if each.show_default else "", _cell(each.help or ""))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from sqlalchemy import ClauseElement, Connection, Table, create_engine, event, insert
 from sqlalchemy.engine import URL, make_url
@@ -77,6 +77,7 @@ class Store:
             connection.commit()
 
         self._turn = threading.Lock()
+        finalize(self, self._engine.dispose)
         _stores.add(self)
 
     def read(self, doing: str, work: Callable[[Connection], T]) -> T:

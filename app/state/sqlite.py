@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from app.errors import StateError
 
@@ -49,6 +49,7 @@ class SqliteState:
         self._clock = clock
         self._purge_at = clock() + _PURGE_SECONDS
         self._idle: deque[sqlite3.Connection] = deque()
+        finalize(self, _close, self._idle)
         _states.add(self)
 
     def get(self, key: str) -> bytes | None:
@@ -86,9 +87,7 @@ class SqliteState:
 
     def close(self) -> None:
         """Close the connections nobody is using; the next use opens new ones."""
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
+        _close(self._idle)
 
     def _write(self, statement: str, values: tuple[object, ...], now: float) -> int:
         with self._connection() as connection:
@@ -126,6 +125,12 @@ class SqliteState:
             connection.close()
             raise
         return connection
+
+
+def _close(connections: deque[sqlite3.Connection]) -> None:
+    with suppress(IndexError):
+        while True:
+            connections.pop().close()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -111,9 +111,9 @@ ROUTING = {column.name: "" for column in COLUMNS} | {
 
 def routing(header: list[str], row: dict[str, str], *, mark: str = ",", tail: str = "") -> list[Problem]:
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=mark, lineterminator=f"{tail}\n")
+    writer = csv.writer(text, delimiter=mark, lineterminator="\n")
     writer.writerows([header, [row[name] for name in header]])
-    return read_table(text.getvalue(), file="r.csv")[1]
+    return read_table(text.getvalue().replace("\n", f"{tail}\n"), file="r.csv")[1]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def test_the_approver_is_another_than_the_author_also_apart(
 
 def test_an_act_that_is_altered_or_slipped_in_shows(ledger: Ledger, publish: Publish, tmp_path: Path) -> None:
     publish("first")
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE publication SET actor = 'eve' WHERE number = 2")
         connection.execute(
             "INSERT INTO publication SELECT 3, act, rulebook_hash, label, actor, author, at, effective_at, about,"
@@ -211,7 +212,7 @@ def test_a_worker_switches_when_it_looks_and_never_to_garbage(
     publish("third", at=later(minutes=1))
     assert not keeper.refresh(), "not yet live"
     keeper.prepare()
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection, connection:
         connection.execute("UPDATE rulebook SET files = x'00'")
     moment[0] = later(minutes=1)
     assert keeper.refresh(), "it was at hand"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def test_what_was_not_read_at_the_time_is_not_guessed(
 @pytest.mark.embedded  # it looks into a file of its own
 def test_a_rulebook_that_is_gone_is_counted(app: Flask, ehr: EhrActions, settings: Settings, files: Files) -> None:
     ehr.sign(example("mri"))
-    with sqlite3.connect(settings.data_dir / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(settings.data_dir / "ledger.sqlite")) as connection, connection:
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("DELETE FROM rulebook")
     told = asked_again(settings.data_dir, files)

@@ -151,7 +151,7 @@ def test_expired_entries_are_cleared_away(tmp_path: Path, clock: Hands, kind: st
     if isinstance(state, MemoryState):
         kept = set(state._entries)
     else:
-        with sqlite3.connect(tmp_path / "state.sqlite") as connection:
+        with closing(sqlite3.connect(tmp_path / "state.sqlite")) as connection, connection:
             kept = {key for (key,) in connection.execute("SELECT key FROM entry")}
         connection.close()
     assert kept == {"long", "newest"}
