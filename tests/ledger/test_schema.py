@@ -26,10 +26,11 @@ from app.ledger.tables import metadata
 
 def on(path: Path, work: Callable[[Connection], Any]) -> Any:
     engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        result = work(connection)
-    engine.dispose()
-    return result
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()
 
 
 def test_migrations_make_what_the_tables_declare(url: str, path: Path) -> None:
