@@ -39,14 +39,17 @@ def press(port: int, path: str, body: bytes, *, connections: int, seconds: float
     until = time.perf_counter() + seconds
 
     def client(number: int) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while time.perf_counter() < until:
-                numbered = message.replace(NUMBER, b"%08d" % next(numbers))
-                started = time.perf_counter()
-                connection.sendall(numbered)
-                errors[number] += not _answered(connection)
-                latencies[number].append((time.perf_counter() - started) * 1000)
+        while time.perf_counter() < until:
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                goes_on = True
+                while goes_on and time.perf_counter() < until:
+                    numbered = message.replace(NUMBER, b"%08d" % next(numbers))
+                    started = time.perf_counter()
+                    connection.sendall(numbered)
+                    good, goes_on = _answered(connection)
+                    errors[number] += not good
+                    latencies[number].append((time.perf_counter() - started) * 1000)
 
     started = time.perf_counter()
     clients = [threading.Thread(target=client, args=(number,)) for number in range(connections)]
@@ -59,8 +62,8 @@ def press(port: int, path: str, body: bytes, *, connections: int, seconds: float
     return Load(len(every), elapsed, every[len(every) // 2], every[int(len(every) * 0.99)], sum(errors))
 
 
-def _answered(connection: socket.socket) -> bool:
-    """Read one answer whole; false when it is not a 200."""
+def _answered(connection: socket.socket) -> tuple[bool, bool]:
+    """Read one answer whole: whether it is a 200, and whether the connection goes on."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += connection.recv(65536)
@@ -71,4 +74,4 @@ def _answered(connection: socket.socket) -> bool:
     missing = length - len(rest)
     while missing > 0:
         missing -= len(connection.recv(65536))
-    return head.startswith(b"HTTP/1.1 200")
+    return head.startswith(b"HTTP/1.1 200"), b"connection: close" not in head.lower()

@@ -1,8 +1,9 @@
 """Moving old calls out of the ledger and into files, while the service goes on.
 
-What the payer may still be held to stays. First all files are written and read back; then, the newest first, the rows
-go, each file with an event on the chain. Newest first, since a call may have given an older answer again: the event of
-the later one vouches for the earlier one's assertion too. Ended halfway, it leaves files that the ledger does not know.
+What the payer may still be held to stays. Span by span, the newest first, files are written and read back; then the
+rows go, each file with an event on the chain. Newest first, since a call may have given an older answer again: the
+event of the later one vouches for the earlier one's assertion too. Ended halfway, it leaves files of one span that the
+ledger does not know; the spans before it are archived.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Append = Callable[[Cursor, dict[str, list[Row]]], None]
 """Inserts rows by table and chains the events among them."""
 
 CALLS_A_FILE = 2000  # held in memory, and removed in one transaction, for which the service's writers wait
+CALLS_A_SPAN = 50_000  # whose ids are held in memory
 _CALLS_A_PART = 200
 _AT_ONCE = 1000
 _DOING = "nothing more was archived"
@@ -50,36 +52,68 @@ def move(
     store: Store, encryption: Encryption, append: Append, before: datetime, folder: Path, now: datetime
 ) -> Archived:
     """Move the calls received before an instant to files in a folder, but for those still needed. LedgerError."""
-    chosen, kept = store.read(_DOING, partial(_chosen, before=instant(before), now=now))
+    old, until = 0, instant(before)
+    again = store.read(_DOING, partial(_given_again, before=until))
+    done: list[Row] = []
+    gone: set[str] = set()  # of those that gave an answer again
+    while (span := store.read(_DOING, partial(_span, until=until))) is not None:
+        since, calls = span
+        old += calls
+        chosen = store.read(_DOING, partial(_chosen, since=since, until=until, before=instant(before), now=now))
+        leaving = chosen | gone
+        while stay := {first for later, first in again if first in chosen and later not in leaving}:
+            chosen -= stay
+            leaving -= stay
+        done += _move_span(store, encryption, append, chosen, folder, now)
+        gone |= {later for later, _ in again if later in chosen}
+        until = since
+    if store.dialect == "postgresql":
+        partitions.drop_empty(store, instant(before))
+    moved = sum(row["calls"] for row in done)
+    return Archived([folder / row["file"] for row in done], moved, old - moved)
+
+
+def _move_span(
+    store: Store, encryption: Encryption, append: Append, chosen: set[str], folder: Path, now: datetime
+) -> list[Row]:
+    """Move these calls; the `archive` rows of their files. When a file cannot be written, none of them goes."""
     found = _calls(store, chosen, Blobs(encryption), Texts(encryption))
     number = store.read(_DOING, lambda each: each.execute(select(func.max(archive.c.number))).scalar() or 0)
-    moves: list[tuple[Row, list[_Gone]]] = []
+    moves: list[tuple[Row, list[str]]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while calls := list(islice(found, CALLS_A_FILE)):
             number = next(each for each in range(number + 1, number + 10**6) if not _path(folder, each).exists())
-            moves.append(
-                (_written(_path(folder, number), number, calls, encryption, now), [_gone(each) for each in calls])
-            )
+            row = _written(_path(folder, number), number, calls, encryption, now)
+            moves.append((row, [each.invocation["invocation_id"] for each in calls]))
     except (OSError, LedgerError) as error:
         for row, _ in moves:
             (folder / row["file"]).unlink(missing_ok=True)
         if isinstance(error, LedgerError):
             raise
         raise LedgerError(f"the archive in {folder} cannot be written: {error.strerror}") from None
-    for row, gone in reversed(moves):
-        store.write(_DOING, partial(_remove, row=row, calls=gone, append=append))
-    if store.dialect == "postgresql":
-        partitions.drop_empty(store, instant(before))
-    return Archived([folder / row["file"] for row, _ in moves], sum(row["calls"] for row, _ in moves), kept)
+    for row, ids in reversed(moves):
+        store.write(_DOING, partial(_remove, row=row, ids=ids, append=append))
+    return [row for row, _ in moves]
 
 
 def _path(folder: Path, number: int) -> Path:
     return folder / f"ledger-{number:06}.archive"
 
 
-def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str], int]:
-    """Ids of the calls that may go, and how many of the same age stay."""
+def _span(connection: Connection, until: str) -> tuple[str, int] | None:
+    """Since when the newest calls before an instant were received, and how many they are; None where there are none."""
+    received = invocation.c.received_at
+    newest = select(received).where(received < until).order_by(received.desc()).limit(CALLS_A_SPAN).subquery()
+    since = connection.execute(select(func.min(newest.c.received_at))).scalar()
+    if since is None:
+        return None
+    within = select(func.count()).select_from(invocation).where(received >= since, received < until)
+    return since, connection.execute(within).scalar_one()
+
+
+def _chosen(connection: Connection, since: str, until: str, before: str, now: datetime) -> set[str]:
+    """Ids of the calls of a span that may go, so far as they themselves are concerned."""
     made = assertion.c.invocation_id == invocation.c.invocation_id
     holds = or_(assertion.c.expires_on.is_(None), assertion.c.expires_on >= now.astimezone(UTC).date().isoformat())
     needed = or_(
@@ -90,9 +124,13 @@ def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str
             made, returned_form.c.assertion_id == assertion.c.assertion_id, returned_form.c.received_at >= before
         ),
     )
-    old = select(invocation.c.invocation_id).where(invocation.c.received_at < before)
-    total = connection.execute(select(func.count()).select_from(old.subquery())).scalar_one()
-    chosen = set(connection.execute(old.where(~needed)).scalars())
+    received = invocation.c.received_at
+    within = select(invocation.c.invocation_id).where(received >= since, received < until)
+    return set(connection.execute(within.where(~needed)).scalars())
+
+
+def _given_again(connection: Connection, before: str) -> list[tuple[str, str]]:
+    """Calls that rest on an old one, each with that: they gave its answer again, or told another under its id."""
     again = and_(assertion.c.assertion_id == event.c.assertion_id, assertion.c.received_at < before)
     gave_again = (
         select(event.c.invocation_id, assertion.c.invocation_id)
@@ -104,10 +142,7 @@ def _chosen(connection: Connection, before: str, now: datetime) -> tuple[set[str
         assertion, and_(assertion.c.assertion_id == newer.c.told_as, assertion.c.received_at < before)
     )
     found = (*connection.execute(gave_again), *connection.execute(told_again))
-    pairs = [(later, first) for later, first in found if first in chosen]
-    while stay := {first for later, first in pairs if later not in chosen and first in chosen}:
-        chosen -= stay
-    return chosen, total - len(chosen)
+    return [(later, first) for later, first in found]
 
 
 def _calls(store: Store, chosen: set[str], blobs: Blobs, texts: Texts) -> Iterator[ArchivedCall]:
@@ -204,24 +239,7 @@ def _written(path: Path, number: int, calls: list[ArchivedCall], encryption: Enc
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """What removing a call needs to know of it."""
-
-    invocation_id: str
-    events: list[int]
-    assertions: list[str]
-
-
-def _gone(call: ArchivedCall) -> _Gone:
-    return _Gone(
-        call.invocation["invocation_id"],
-        [row["seq"] for row in call.events],
-        [made["assertion_id"] for made in call.assertions],
-    )
-
-
-def _remove(connection: Connection, row: Row, calls: list[_Gone], append: Append) -> None:
+def _remove(connection: Connection, row: Row, ids: list[str], append: Append) -> None:
     act = {
         "occurred_at": row["made_at"],
         "event_type": "archived",
@@ -232,13 +250,15 @@ def _remove(connection: Connection, row: Row, calls: list[_Gone], append: Append
         "archive": row["number"],
     }
     append(connection.connection.cursor(), {"archive": [row], "event": [act]})
-    for some in _chunks([seq for each in calls for seq in each.events]):
-        connection.execute(update(event).where(event.c.seq.in_(some)).values(archive=row["number"]))
-    for made in _chunks([made for each in calls for made in each.assertions]):
+    for part in _chunks(ids):
+        theirs = update(event).where(event.c.invocation_id.in_(part), _of_calls)
+        connection.execute(theirs.values(archive=row["number"]))
+        made = select(assertion.c.assertion_id).where(assertion.c.invocation_id.in_(part))
         connection.execute(delete(snapshot).where(snapshot.c.assertion_id.in_(made)))
-    for table in (card, assertion, invocation):
-        for gone in _chunks([each.invocation_id for each in calls]):
-            connection.execute(delete(table).where(table.c.invocation_id.in_(gone)))
+        for table in (card, assertion, invocation):
+            # The time, which the ids say already, lets PostgreSQL look into the months of the file only.
+            within = table.c.received_at.between(row["received_from"], row["received_to"])
+            connection.execute(delete(table).where(table.c.invocation_id.in_(part), within))
 
 
 def _chunks(items: list[T], size: int = _AT_ONCE) -> Iterator[list[T]]:

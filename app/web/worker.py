@@ -21,6 +21,13 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 READ_S = 10.0
 """For a request to arrive whole, and for a new connection to send its first byte."""
 
+REQUESTS_A_CONNECTION = 1000
+"""Then it is closed, and the client's next one may come to another worker.
+
+A few connections that are never idle, as of a gateway, would otherwise stay with the worker that took them first, and
+the other cores have nothing to do.
+"""
+
 
 class _Timed:
     """The receiving side of a connection's socket, until its deadline."""
@@ -47,6 +54,7 @@ class Connection(TConn):
     """A connection with a deadline for the request it is sending."""
 
     until = 0.0
+    asked = 0  # requests so far
 
     def init(self) -> None:
         """Make the parser read until the deadline."""
@@ -78,3 +86,10 @@ class Worker(ThreadWorker):
         """Read and answer one request, in a thread."""
         conn.until = time.monotonic() + READ_S
         return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer one request, and say so when it is the last of its connection."""
+        conn.asked += 1
+        if conn.asked >= REQUESTS_A_CONNECTION:
+            req.force_close()
+        return super().handle_request(req, conn)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from app.web.worker import REQUESTS_A_CONNECTION
 from tests.faults.conftest import Service, assertions_in, fresh, issue_of, wait_until
 
 Start = Callable[..., Service]
@@ -106,3 +107,13 @@ def test_slow_senders_keep_nobody_out_for_long(start: Start, sent: bytes) -> Non
             slow.sendall(sent)
         assert service.sign(timeout=60).status_code == 200
     service.check_nothing_was_lost()
+
+
+def test_a_connection_that_is_never_idle_is_closed_in_time(start: Start) -> None:
+    """So that a gateway's few connections do not stay with one worker for ever."""
+    service = start()
+    with requests.Session() as session:
+        answered = [session.get(f"{service.url}/healthz", timeout=5) for _ in range(REQUESTS_A_CONNECTION + 1)]
+    assert {each.status_code for each in answered} == {200}
+    closing = [number for number, each in enumerate(answered, 1) if each.headers["Connection"] == "close"]
+    assert closing == [REQUESTS_A_CONNECTION]

@@ -126,6 +126,29 @@ def test_what_is_needed_stays(
     assert ledger.verify() == []
 
 
+@pytest.mark.parametrize("in_span", [1, 2, 100])
+def test_what_stays_holds_what_it_rests_on_whatever_the_span(
+    ledger: Ledger,
+    write: Callable[..., Call],
+    make_assertion: Callable[..., AssertionRecord],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_span: int,
+) -> None:
+    monkeypatch.setattr(archiving, "CALLS_A_SPAN", in_span)
+    for_ever = (make_assertion(expires_on=None),)
+    first = write(OLD)
+    again = first.assertions[0].assertion_id
+    between = write(OLD + timedelta(days=1), honoured=(again,))
+    goes = write(OLD + timedelta(days=2))
+    stays = write(OLD + timedelta(days=3), honoured=(again,), assertions=for_ever)
+    done = ledger.archive(BEFORE, tmp_path / "archive", NOW)
+    left = [each for each in (first, between, goes, stays) if ledger.invocation(each.invocation_id) is not None]
+    assert left == [first, stays]
+    assert (done.calls, done.kept) == (2, 2)
+    assert ledger.verify() == []
+
+
 def test_what_a_form_will_need_holds_its_call(
     ledger: Ledger, write: Callable[..., Call], make_call: Callable[..., Call], tmp_path: Path
 ) -> None:
@@ -142,12 +165,18 @@ def test_what_a_form_will_need_holds_its_call(
     assert ledger.verify() == []
 
 
-@pytest.fixture
+@pytest.fixture(params=[(2, 100), (2, 4), (100, 2)], ids=["one span", "two spans", "three spans"])
 def archived(
-    ledger: Ledger, write: Callable[..., Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    write: Callable[..., Call],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> tuple[list[Call], list[Path]]:
-    """Five old calls, the last of which gives an answer of the first again, in files of two."""
-    monkeypatch.setattr(archiving, "CALLS_A_FILE", 2)
+    """Five old calls, the last of which gives an answer of the first again, in three files."""
+    in_file, in_span = request.param
+    monkeypatch.setattr(archiving, "CALLS_A_FILE", in_file)
+    monkeypatch.setattr(archiving, "CALLS_A_SPAN", in_span)
     calls = [write(OLD + timedelta(days=day)) for day in range(3)]
     calls.append(write(OLD + timedelta(days=3), assertions=(), status=400, fetched=None))
     calls.append(write(OLD + timedelta(days=4), honoured=(calls[0].assertions[0].assertion_id,)))
