@@ -118,6 +118,25 @@ def test_several_orders_are_signed_together(ehr: Any) -> None:
     assert ehr.locator("article.order").count() == 2
 
 
+def test_signing_at_once_shows_the_answer_to_signing(ehr: Any) -> None:
+    """The answer to choosing comes later than a person signs."""
+    ehr.evaluate("""() => {
+      const asked = window.fetch;
+      window.fetch = async (...what) => {
+        const answer = await asked(...what);
+        if (String(what[0]).includes("order-select")) await new Promise((go) => setTimeout(go, 1500));
+        return answer;
+      };
+    }""")
+    ehr.select_option("#order", "adalimumab")
+    ehr.click("#order-form button[type=submit]")
+    ehr.click("#sign")
+    ehr.wait_for_selector(".time:has-text('order-sign-crd')")
+    ehr.wait_for_timeout(2000)
+    assert ehr.locator(".time:has-text('order-sign-crd')").is_visible()
+    assert ehr.locator("#status").inner_text() == "Answered."
+
+
 def test_a_scenario_is_fired(ehr: Any, keep: Any) -> None:
     ehr.click("nav a[href='#scenario']")
     ehr.fill("#scenario-find", "mammography")

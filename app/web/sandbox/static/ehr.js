@@ -37,7 +37,15 @@ async function prefetch(service) {
   return found;
 }
 
-async function fireDrafts(hook, selected) {
+// One question after another: the answer to choosing, coming late, would stand in the place of the answer to signing.
+let turn = Promise.resolve();
+function fireDrafts(hook, selected) {
+  const ask = () => askAboutDrafts(hook, selected);
+  turn = turn.then(ask, ask);
+  return turn;
+}
+
+async function askAboutDrafts(hook, selected) {
   const services = (await (await fetch("/cds-services")).json()).services;
   const service = services.find((each) => each.hook === hook);
   const context = {
