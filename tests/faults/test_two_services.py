@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 import requests
 
+from app.clients.rate_limit import WINDOW
 from app.clients.scopes import SCOPES
 from app.encryption import Encryption
 from app.ledger import Ledger
@@ -27,6 +28,7 @@ from tests.fhir import ehr_server
 from tests.fhir.ehr_server import EhrServer
 from tests.servers import free_port
 from tests.web.test_snapshots import bundle, encounter, live, observation
+from tests.windows import wait_for_room
 
 KEY = bytes(range(32))
 PATH = "/cds-services/order-sign-crd"
@@ -142,6 +144,7 @@ def test_a_jwt_is_used_once_over_both(pair: Pair) -> None:
 
 
 def test_calls_are_counted_over_both(pair: Pair) -> None:
+    wait_for_room(WINDOW, 25)
     statuses = [fire(pair[turn % 2], example("mri")).status_code for turn in range(MOST + 4)]
     assert statuses == [200] * MOST + [429] * 4
 

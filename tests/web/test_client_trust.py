@@ -13,11 +13,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.clients.rate_limit import WINDOW
 from app.clients.refusals import REASONS
 from app.errors import SettingsError, StateError
 from app.settings import Settings
 from tests.clients.identities import ISS, SERVICE, bearing, claims, entry, registry, sign
 from tests.ehr_actions import example
+from tests.windows import wait_for_room
 
 PATH = "/cds-services/order-sign-crd"
 OTHER = "https://other.example.org"
@@ -222,6 +224,7 @@ def test_a_client_may_call_so_often(settings: Settings) -> None:
     """Over all workers: two services that share their state count together."""
     limited = settings.model_copy(update={"calls_per_minute": 3})
     apps = [create_app(limited), create_app(limited)]
+    wait_for_room(WINDOW, 10)
     answers = [fire(apps[turn % 2].test_client(), sign(claims())) for turn in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert json.loads(answers[3].data)["issue"][0]["code"] == "throttled"

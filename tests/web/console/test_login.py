@@ -11,11 +11,12 @@ from flask import Flask
 from app import create_app
 from app.cli import main
 from app.console.accounts import SAMPLES, FileAccounts
-from app.console.sessions import IDLE_S, LONGEST_S, TRIES_OF_NAME
+from app.console.sessions import IDLE_S, LONGEST_S, TRIES_OF_NAME, WINDOW_S
 from app.errors import SettingsError
 from app.settings import Settings
 from app.web.console.pages import POLICY
 from tests.web.console.conftest import LogIn, Person
+from tests.windows import wait_for_room
 
 
 def pages(app: Flask) -> list[str]:
@@ -80,6 +81,7 @@ def test_a_form_of_another_session_or_site_is_refused(log_in: LogIn) -> None:
 
 
 def test_logging_in_is_throttled_by_name(visitor: Person) -> None:
+    wait_for_room(WINDOW_S, 15)
     told = [visitor.log_in("ann", "wrong").status_code for _ in range(TRIES_OF_NAME + 1)]
     assert told == [403] * TRIES_OF_NAME + [429]
     assert visitor.log_in("ann").status_code == 429, "with the right password too"
