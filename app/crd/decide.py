@@ -37,6 +37,8 @@ def decide(play: InPlay, evidence: Evidence, *, rulebook: Rulebook, today: date)
         return replace(_determination(play, (fixed,), rulebook, today), expires=today)
     if facts.trouble is not None:
         return technical(facts.order.key, facts.trouble, today)
+    if facts.content.void is not None:
+        return _determination(play, (_of_nothing(facts.content.void),), rulebook, today)
     if route is None or route.track == "medical":
         return _by_policy(play, evidence, rulebook, today)
     pharmacy = benefit.handoff_for(facts, route, rulebook)
@@ -69,6 +71,11 @@ def _without_member(facts: OrderFacts) -> Answer | None:
     """The fixed answers when there is no member to decide for (davinci-crd resp-44, resp-45)."""
     code = _NO_MEMBER.get(facts.match.outcome)
     return Answer("not-covered", reasons=(Reason(facts.match.words, code),)) if code is not None else None
+
+
+def _of_nothing(why: str) -> Answer:
+    """An order that asks for nothing: no rule is about it, and what it names is neither granted nor denied by it."""
+    return benefit.unruled(f"{why}, so there is nothing to answer yet. If it is to be done, sign an order for it.")
 
 
 def _by_policy(play: InPlay, evidence: Evidence, rulebook: Rulebook, today: date) -> Determination:

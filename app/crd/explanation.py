@@ -296,6 +296,8 @@ def _why_not(scope: Scope, play: InPlay) -> str | None:
     facts = play.facts
     if facts.match.outcome != "found":
         return "there is no member to decide for"
+    if facts.content.void is not None:
+        return "the order asks for nothing"
     if not scope.in_force(facts.on):
         return _out_of_force(scope.effective_from, scope.effective_to, facts.signals)
     if scope.track is not None and scope.track != play.track:

@@ -48,7 +48,12 @@ class InPlay:
 
 
 def rules_in_play(facts: OrderFacts, hook: str, rulebook: Rulebook) -> InPlay:
-    """Route the order if it is a drug, and find the rules about it. Nothing is in play for someone who is no member."""
+    """Route the order if it is a drug, and find the rules about it.
+
+    No rule is in play for someone who is no member, and not even a benefit for an order that asks for nothing.
+    """
+    if facts.content.void is not None:
+        return InPlay(facts, None, (), ())
     route = decide_route(rulebook.table, facts.signals) if facts.is_drug else None
     if facts.match.outcome != "found":
         return InPlay(facts, route, (), ())

@@ -29,6 +29,8 @@ ORDER_TYPES = frozenset(
 # Where each type keeps the day it was written, and the day it is for.
 _WRITTEN = {"NutritionOrder": "dateTime", "VisionPrescription": "dateWritten"}
 _ORDERER = {"NutritionOrder": "orderer", "VisionPrescription": "prescriber"}
+# Of all order types: what is asked for no longer is. An order that was carried out (`completed`) is none of these.
+_TAKEN_BACK = ("cancelled", "entered-in-error", "noshow", "revoked", "stopped")
 _PAYLOAD_CONTENT = "http://hl7.org/fhir/5.0/StructureDefinition/extension-CommunicationRequest.payload.content[x]"
 
 
@@ -37,7 +39,8 @@ class OrderContent:
     """What is ordered. `unresolved` names the reference to the drug or device that could not be followed.
 
     `stated` are all its codings, `products` those of each product apart: one order may ask for several. `service_days`
-    are those the service may be on.
+    are those the service may be on. `void` says why it asks for nothing: a service that is not to be done, or an order
+    taken back.
     """
 
     stated: tuple[codings.Coding, ...]
@@ -48,6 +51,7 @@ class OrderContent:
     medication: Resource | None
     written: date | None
     service_days: dates.Span | None
+    void: str | None
 
     def day_of_service(self, today: date) -> date:
         """The day benefits are judged at. What goes on is judged today, by the rules that pay for what is to come."""
@@ -73,12 +77,20 @@ def read_content(resource: Resource, chart: Chart, element: str) -> OrderContent
         medication=medication,
         written=written,
         service_days=_service_days(resource, element),
+        void=_void(resource),
     )
 
 
 def orderer(resource: Resource) -> Any:
     """The reference to who ordered it."""
     return resource.get(_ORDERER.get(resource["resourceType"], "requester"))
+
+
+def _void(resource: Resource) -> str | None:
+    if resource.get("doNotPerform") is True:
+        return "The order says that this is not to be done (doNotPerform)"
+    status = resource.get("status")
+    return f"The order's status is {status}" if status in _TAKEN_BACK else None
 
 
 def listed(value: Any) -> list[Any]:

@@ -46,6 +46,13 @@ MRI = service("CPT 72148")
 CODES = ["CPT 72148"]
 EMPTY = rulebook()
 BILLED = {"billing": ("CPT 72148",)}
+OF_ALL_KINDS = rulebook(
+    rows=[
+        row("by-clinic", match_system="HCPCS", match_code="J0001", track="medical", pa="yes"),
+        row("by-oneself", match_system="HCPCS", match_code="J0002", track="pharmacy", pa="yes", handoff="rx"),
+    ],
+    policies=[policy("imaging", CODES, AUTH)],
+)
 UNLESS = {"covered": "conditional", "pa": "conditional"}
 
 
@@ -133,6 +140,30 @@ def test_where_no_rule_speaks_nothing_is_promised(order: dict[str, Any], expecte
     answer = answer_to(order, rules=EMPTY)
     assert shape(answer) == expected
     assert reason in words(answer)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"doNotPerform": True}, "The order says that this is not to be done (doNotPerform)"),
+        *(
+            ({"status": status}, f"The order's status is {status}")
+            for status in ("revoked", "cancelled", "stopped", "entered-in-error", "noshow")
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", [MRI, drug("HCPCS J0001"), drug("HCPCS J0002")])
+def test_an_order_that_asks_for_nothing(order: dict[str, Any], change: dict[str, Any], reason: str) -> None:
+    decided = decide_one({**order, **change}, rules=OF_ALL_KINDS)
+    (answer,) = decided.answers
+    assert shape(answer) == {**UNLESS, "info": ("OTH",)}
+    assert words(answer).startswith(f"{reason}, so there is nothing to answer yet.")
+    assert (decided.policy, decided.route, decided.handoff) == (None, None, None)
+
+
+@pytest.mark.parametrize("change", [{"doNotPerform": False}, {"status": "active"}, {"status": "completed"}])
+def test_an_order_that_asks_for_something(change: dict[str, Any]) -> None:
+    assert answer_to({**MRI, **change}, rules=OF_ALL_KINDS) == answer_to(MRI, rules=OF_ALL_KINDS)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

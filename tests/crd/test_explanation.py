@@ -156,8 +156,8 @@ def test_what_a_row_asked_and_what_it_found(rest: dict[str, Any], rule: str, ver
     assert why in seen.why
 
 
-def policies(**rest: Any) -> dict[str, tuple[str, str]]:
-    order = drug("HCPCS J0001", **REASON, **AT_OFFICE)
+def policies(*, not_to_be_done: bool = False, **rest: Any) -> dict[str, tuple[str, str]]:
+    order = drug("HCPCS J0001", **REASON, **AT_OFFICE) | {"doNotPerform": not_to_be_done}
     return {
         each.name.removeprefix("policy:"): (each.verdict, each.why) for each in explained(order=order, **rest).policies
     }
@@ -175,6 +175,8 @@ def test_every_policy_and_why_it_does_not_apply() -> None:
     unknown = policies(
         member=Member("1", "coverage", line="commercial", birth_date="1970-01-01", flags={"esrd": False})
     )
+    void = policies(not_to_be_done=True)
+    assert set(void.values()) == {("does not apply", "the order asks for nothing")}
     assert (unknown["drug"][0], unknown["for-bare"][0]) == ("may decide", "may decide")
     bare = policies(
         member=Member("1", "roster", line="commercial", plan="bare", birth_date="1970-01-01", flags={"esrd": False})

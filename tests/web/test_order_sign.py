@@ -119,6 +119,15 @@ def test_step_therapy_offers_the_alternative(ehr: EhrActions) -> None:
     assert "Q5103" in json.dumps(changed["medicationCodeableConcept"])
 
 
+def test_an_order_taken_back_gets_no_card_and_no_forms(ehr: EhrActions) -> None:
+    request = example("infusion")
+    answer = ehr.sign(with_orders(request, order_of(request) | {"status": "entered-in-error"}))
+    assert answer.json["cards"] == []
+    parts = answer.parts()
+    assert (parts["covered"], parts["pa-needed"], parts["info-needed"]) == (["conditional"],) * 2 + (["OTH"],)
+    assert not {"doc-needed", "questionnaire", "detail"} & set(parts)
+
+
 def test_two_orders_are_told_apart_on_cards(ehr: EhrActions) -> None:
     request = with_orders(example("infusion"), order_of(example("infusion")), order_of(example("mri")))
     cards = ehr.sign(request).json["cards"]
