@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from app.crd.scenarios import rehearse
@@ -83,12 +83,13 @@ def _read_back(ledger: Ledger, invocation_id: str) -> Call:
 
 
 def _again(call: Call, number: int) -> Call:
-    """The same call of another member."""
+    """The same call of another member, at a moment of its own."""
     member = f"m{number % MEMBERS}"
     request, basis = ((text or b"").replace(_DESCRIBED, f'"{member}"'.encode()) for text in (call.request, call.basis))
     return replace(
         call,
         invocation_id=str(uuid.UUID(int=number)),
+        received_at=call.received_at + timedelta(milliseconds=number),
         request=request,
         request_size=len(request),
         request_sha256=hashlib.sha256(request).hexdigest(),
