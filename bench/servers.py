@@ -34,7 +34,7 @@ _GRANIAN = (
 SERVERS: dict[str, tuple[str, ...]] = {
     "gunicorn, ours": _OURS,
     "gunicorn gthread": (*_OURS, "-k", "gthread"),
-    "gunicorn sync": (*_OURS, "-k", "sync"),
+    "gunicorn sync": (*_OURS, "-k", "sync", "--threads", "1"),  # with threads gunicorn makes it gthread
     "granian": (*_GRANIAN, "--workers", "2", "--blocking-threads", "16", "--backpressure", "64"),
 }
 
